@@ -1,0 +1,68 @@
+// Parameter counts of the real models, and rotary frequencies.
+#include "spec/model_spec.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace fathom::spec {
+namespace {
+
+ModelSpec deepseek_llm_7b() {
+  ModelSpec model;
+  model.num_layers = 30;
+  model.hidden_size = 4096;
+  model.intermediate_size = 11008;
+  model.num_heads = model.num_kv_heads = 32;
+  model.head_dim = 128;
+  model.vocab_rows = 102400;
+  return model;
+}
+
+TEST(ModelSpec, CountsTheParametersOfDeepSeek7B) {
+  const ModelSpec model = deepseek_llm_7b();
+  EXPECT_EQ(model.total_parameters(), 6'910'365'696);
+  EXPECT_EQ(2 * model.kv_values_per_token(), 480 * 1024);  // bytes at 16 bits
+}
+
+TEST(ModelSpec, CountsTheParametersOfTheQwenDistill) {
+  ModelSpec model;
+  model.architecture = Architecture::kQwen2;
+  model.num_layers = 28;
+  model.hidden_size = 3584;
+  model.intermediate_size = 18944;
+  model.num_heads = 28;
+  model.num_kv_heads = 4;
+  model.head_dim = 128;
+  model.vocab_rows = 152064;
+  model.qkv_bias = true;
+  EXPECT_EQ(model.total_parameters(), 7'615'616'512);
+  EXPECT_EQ(model.group_size(), 7);
+  EXPECT_EQ(2 * model.kv_values_per_token(), 56 * 1024);
+}
+
+TEST(RopeFrequencies, ScaleLinearly) {
+  const auto plain = rope_frequencies({.theta = 100000.0}, 128);
+  const auto scaled = rope_frequencies(
+      {.theta = 100000.0, .scaling = RopeSpec::Scaling::kLinear, .factor = 4.0}, 128);
+  ASSERT_EQ(plain.size(), 64U);
+  EXPECT_FLOAT_EQ(plain[0], 1.0F);
+  for (std::size_t i = 0; i < plain.size(); ++i) EXPECT_FLOAT_EQ(scaled[i] * 4.0F, plain[i]);
+}
+
+TEST(RopeFrequencies, ScaleAsLlama3Does) {
+  const RopeSpec rope{.theta = 500000.0,
+                      .scaling = RopeSpec::Scaling::kLlama3,
+                      .factor = 8.0,
+                      .low_freq_factor = 1.0,
+                      .high_freq_factor = 4.0,
+                      .original_max_position = 8192};
+  const auto plain = rope_frequencies({.theta = 500000.0}, 128);
+  const auto scaled = rope_frequencies(rope, 128);
+  EXPECT_EQ(scaled.front(), plain.front());             // short wavelengths stay
+  EXPECT_FLOAT_EQ(scaled.back() * 8.0F, plain.back());  // long ones are divided
+  for (std::size_t i = 1; i < scaled.size(); ++i) EXPECT_LT(scaled[i], scaled[i - 1]);
+}
+
+}  // namespace
+}  // namespace fathom::spec
