@@ -9,11 +9,9 @@
 // Precondition: the keys and values of this step are in the cache (rope_kv_append ran).
 // Cost: reads 2 * context * kv_size values for each sequence (once for every tile of its rows);
 //   4 * num_heads * head_dim FLOP for each row and visible position.
-// Workspace: f32, paged_attention_workspace_floats() of them, planned ahead.
+// Limits: head_dim even and at most 512, blocks of at most 64 tokens.
 // Tolerance: 1e-5 relative to max |v| in f32; 1 ulp more in bf16.
 #pragma once
-
-#include <cstdint>
 
 #include "device/device.h"
 #include "kernels/paged_kv.h"
@@ -25,20 +23,8 @@ struct PagedAttentionArgs {
   RaggedBatch batch;
   PagedKv cache;
   float scale = 0.0F;
-  tensor::MutableView workspace;
   tensor::MutableView y;
 };
-
-struct PagedAttentionLimits {
-  std::int64_t max_tokens = 0;
-  std::int64_t max_sequences = 0;
-  std::int64_t num_heads = 0;
-  std::int64_t head_dim = 0;
-};
-
-// Floats of workspace that suffice for every batch within the limits; may be 0.
-std::int64_t paged_attention_workspace_floats(const PagedAttentionLimits& limits,
-                                              const device::Device& device);
 
 void paged_attention(const PagedAttentionArgs& args, device::Stream& stream);
 void paged_attention_reference(const PagedAttentionArgs& args);

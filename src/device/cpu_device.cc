@@ -1,0 +1,130 @@
+// Memory from mmap, and the probe of the instruction set.
+#include "device/cpu_device.h"
+
+#include <fmt/core.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+namespace fathom::device {
+namespace {
+
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+
+class CpuStream final : public Stream {
+ public:
+  explicit CpuStream(CpuDevice& device) : device_(device) {}
+
+  Device& device() const override { return device_; }
+  void copy_to_device(void* device_data, const void* host_data, std::size_t num_bytes) override {
+    if (num_bytes > 0) std::memcpy(device_data, host_data, num_bytes);
+  }
+  void copy_to_host(void* host_data, const void* device_data, std::size_t num_bytes) override {
+    if (num_bytes > 0) std::memcpy(host_data, device_data, num_bytes);
+  }
+  base::Result<void> synchronize() override { return {}; }
+
+ private:
+  CpuDevice& device_;
+};
+
+// Bytes the kernel can still give without swapping; 0 if it does not say.
+std::size_t available_bytes() {
+  std::ifstream file("/proc/meminfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    unsigned long long kibibytes = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kibibytes) == 1) {
+      return static_cast<std::size_t>(kibibytes) << 10;
+    }
+  }
+  return 0;
+}
+
+// What is left under the cgroup's limit; 0: no limit.
+std::size_t cgroup_available_bytes() {
+  std::ifstream max_file("/sys/fs/cgroup/memory.max");
+  std::ifstream current_file("/sys/fs/cgroup/memory.current");
+  unsigned long long max_bytes = 0;
+  unsigned long long current_bytes = 0;
+  if (!(max_file >> max_bytes) || !(current_file >> current_bytes)) return 0;
+  return max_bytes > current_bytes ? static_cast<std::size_t>(max_bytes - current_bytes) : 1;
+}
+
+}  // namespace
+
+std::string_view name(CpuIsa isa) {
+  switch (isa) {
+    case CpuIsa::kPortable:
+      return "portable";
+    case CpuIsa::kAvx2:
+      return "avx2";
+    case CpuIsa::kAvx512:
+      return "avx512";
+    case CpuIsa::kAvx512Bf16:
+      return "avx512_bf16";
+    case CpuIsa::kNeon:
+      return "neon";
+  }
+  return "unknown";
+}
+
+std::vector<CpuIsa> usable_isas() {
+  std::vector<CpuIsa> isas{CpuIsa::kPortable};
+#if defined(__x86_64__)
+  // __builtin_cpu_supports also asks whether the operating system saves the registers.
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("f16c")) {
+    isas.push_back(CpuIsa::kAvx2);
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
+      isas.push_back(CpuIsa::kAvx512);
+      if (__builtin_cpu_supports("avx512bf16")) isas.push_back(CpuIsa::kAvx512Bf16);
+    }
+  }
+#elif defined(__aarch64__)
+  isas.push_back(CpuIsa::kNeon);
+#endif
+  return isas;
+}
+
+std::string CpuDevice::name() const {
+  const int threads = pool_.num_threads();
+  return fmt::format("cpu, {}, {} {}", device::name(isa_), threads,
+                     threads == 1 ? "thread" : "threads");
+}
+
+base::Result<Buffer> CpuDevice::allocate(std::size_t num_bytes) {
+  if (num_bytes == 0) return Buffer{};
+  // Linux would grant the address range and kill the process when it is touched: ask first.
+  std::size_t available = available_bytes();
+  if (const std::size_t limited = cgroup_available_bytes(); limited > 0) {
+    available = available == 0 ? limited : std::min(available, limited);
+  }
+  if (available > 0 && num_bytes > available) {
+    return base::fail(base::ErrorCode::kResourceExhausted, "host memory",
+                      "{} MiB are needed, but only {} MiB are available", num_bytes >> 20,
+                      available >> 20);
+  }
+  void* data =
+      ::mmap(nullptr, num_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) {
+    return base::fail(base::ErrorCode::kResourceExhausted, "host memory",
+                      "cannot allocate {} MiB: {}", num_bytes >> 20, base::errno_text(errno));
+  }
+  // Fewer TLB misses when weights and cache stream by; a refusal costs speed only.
+  if (num_bytes >= kHugePageBytes) ::madvise(data, num_bytes, MADV_HUGEPAGE);
+  return Buffer(this, data, num_bytes);
+}
+
+void CpuDevice::free(void* data, std::size_t num_bytes) noexcept { ::munmap(data, num_bytes); }
+
+base::Result<std::unique_ptr<Stream>> CpuDevice::create_stream() {
+  return std::make_unique<CpuStream>(*this);
+}
+
+}  // namespace fathom::device

@@ -1,0 +1,62 @@
+// Opening devices, memory, streams.
+#include "device/device.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "device/cpu_device.h"
+
+namespace fathom::device {
+namespace {
+
+TEST(OpenDevice, OpensTheCpuWithItsBestInstructionSet) {
+  auto device = open_device("cpu");
+  ASSERT_TRUE(device);
+  EXPECT_EQ((*device)->kind(), DeviceKind::kCpu);
+  EXPECT_NE((*device)->name().find(name(usable_isas().back())), std::string::npos);
+}
+
+TEST(OpenDevice, RefusesWhatIsNotThere) {
+  EXPECT_EQ(open_device("tpu").error().code, base::ErrorCode::kInvalidArgument);
+  EXPECT_FALSE(open_device("cpu", {.isa = "mmx"}));
+  EXPECT_FALSE(open_device("cpu", {.num_threads = -1}));
+  EXPECT_TRUE(open_device("cpu", {.num_threads = 1, .isa = "portable"}));
+}
+
+TEST(CpuDevice, AllocatesZeroedAlignedMemory) {
+  auto device = open_device("cpu");
+  ASSERT_TRUE(device);
+  auto buffer = (*device)->allocate(5'000'000);
+  ASSERT_TRUE(buffer);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer->data()) % 64, 0U);
+  const auto* bytes = static_cast<const unsigned char*>(buffer->data());
+  for (std::size_t i = 0; i < buffer->size_bytes(); i += 997) EXPECT_EQ(bytes[i], 0);
+  EXPECT_TRUE((*device)->allocate(0));
+}
+
+TEST(CpuDevice, SaysHowMuchMemoryIsMissing) {
+  auto device = open_device("cpu");
+  ASSERT_TRUE(device);
+  const auto buffer = (*device)->allocate(std::size_t{1} << 50);
+  ASSERT_FALSE(buffer);
+  EXPECT_EQ(buffer.error().code, base::ErrorCode::kResourceExhausted);
+  EXPECT_NE(buffer.error().message.find("MiB"), std::string::npos);
+}
+
+TEST(CpuDevice, CopiesThroughAStream) {
+  auto device = open_device("cpu");
+  ASSERT_TRUE(device);
+  auto stream = (*device)->create_stream();
+  ASSERT_TRUE(stream);
+  auto buffer = (*device)->allocate(16);
+  char text[16] = "through";
+  (*stream)->copy_to_device(buffer->data(), text, sizeof(text));
+  char back[16] = {};
+  (*stream)->copy_to_host(back, buffer->data(), sizeof(back));
+  EXPECT_TRUE((*stream)->synchronize());
+  EXPECT_STREQ(back, "through");
+}
+
+}  // namespace
+}  // namespace fathom::device

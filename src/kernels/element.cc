@@ -1,0 +1,52 @@
+// Checks of views, and element access by type.
+#include "kernels/element.h"
+
+#include <algorithm>
+
+namespace fathom::kernels {
+
+using tensor::DType;
+
+Element element_of(const tensor::View& view, std::string_view what,
+                   std::initializer_list<DType> allowed) {
+  CHECK(std::ranges::find(allowed, view.dtype) != allowed.end(), "{} has type {}", what,
+        tensor::name(view.dtype));
+  switch (view.dtype) {
+    case DType::kBF16:
+      return Element::kBF16;
+    case DType::kF16:
+      return Element::kF16;
+    default:
+      return Element::kF32;
+  }
+}
+
+void check_shape(const tensor::View& view, std::string_view what, const tensor::Shape& shape) {
+  CHECK(view.shape == shape, "{} has shape {}, not {}", what, view.shape.text(), shape.text());
+}
+
+float get(const tensor::View& view, std::int64_t index) {
+  switch (view.dtype) {
+    case DType::kBF16:
+      return tensor::to_float(static_cast<const tensor::BFloat16*>(view.data)[index]);
+    case DType::kF16:
+      return tensor::to_float(static_cast<const tensor::Float16*>(view.data)[index]);
+    default:
+      return view.as<float>()[index];
+  }
+}
+
+void set(const tensor::MutableView& view, std::int64_t index, float value) {
+  switch (view.dtype) {
+    case DType::kBF16:
+      static_cast<tensor::BFloat16*>(view.data)[index] = tensor::to_bfloat16(value);
+      return;
+    case DType::kF16:
+      static_cast<tensor::Float16*>(view.data)[index] = tensor::to_float16(value);
+      return;
+    default:
+      view.as<float>()[index] = value;
+  }
+}
+
+}  // namespace fathom::kernels

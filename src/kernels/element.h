@@ -1,0 +1,25 @@
+// From views to the element types of the CPU kernels, and float access for the references.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "base/check.h"
+#include "kernels/cpu_kernels.h"
+#include "tensor/tensor.h"
+
+namespace fathom::kernels {
+
+// The element type of a view, which must be one of `allowed`; `what` names it in the failure.
+Element element_of(const tensor::View& view, std::string_view what,
+                   std::initializer_list<tensor::DType> allowed);
+
+// Stops unless the view has this shape.
+void check_shape(const tensor::View& view, std::string_view what, const tensor::Shape& shape);
+
+// One element as a float, and back with rounding to nearest even. For references: slow.
+float get(const tensor::View& view, std::int64_t index);
+void set(const tensor::MutableView& view, std::int64_t index, float value);
+
+}  // namespace fathom::kernels

@@ -1,0 +1,24 @@
+// Plain loops in double.
+#include "kernels/element.h"
+#include "kernels/linear/linear.h"
+
+namespace fathom::kernels {
+
+void linear_reference(const LinearArgs& args) {
+  const std::int64_t in = args.weight.in_features();
+  const std::int64_t out = args.weight.out_features();
+  for (std::int64_t token = 0; token < args.x.shape[0]; ++token) {
+    std::int64_t column = 0;
+    for (const LinearBlock& block : args.weight.used()) {
+      for (std::int64_t row = 0; row < block.weight.shape[0]; ++row, ++column) {
+        double sum = block.bias.empty() ? 0.0 : get(block.bias, row);
+        for (std::int64_t i = 0; i < in; ++i) {
+          sum += static_cast<double>(get(args.x, token * in + i)) * get(block.weight, row * in + i);
+        }
+        set(args.y, token * out + column, static_cast<float>(sum));
+      }
+    }
+  }
+}
+
+}  // namespace fathom::kernels

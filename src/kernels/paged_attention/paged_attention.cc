@@ -1,0 +1,43 @@
+// Checks and dispatch.
+#include "kernels/paged_attention/paged_attention.h"
+
+#include "kernels/element.h"
+
+namespace fathom::kernels {
+
+using tensor::DType;
+
+void paged_attention(const PagedAttentionArgs& args, device::Stream& stream) {
+  const std::int64_t num_tokens = args.batch.num_tokens();
+  const std::int64_t num_sequences = args.batch.num_sequences();
+  const std::int64_t num_heads = args.q.shape[1];
+  const std::int64_t dim = args.q.shape[2];
+  check_shape(args.q, "attention q", {num_tokens, num_heads, dim});
+  check_shape(args.y, "attention y", args.q.shape);
+  check_shape(args.batch.query_starts, "attention query_starts", {num_sequences + 1});
+  CHECK(args.q.dtype == args.y.dtype && args.cache.head_dim() == dim && dim % 2 == 0 &&
+            dim <= 512 && args.cache.block_tokens() <= 64 &&
+            num_heads % args.cache.num_kv_heads() == 0,
+        "attention of {} over a cache of {}", args.q.shape.text(), args.cache.keys.shape.text());
+  cpu_kernels(stream).paged_attention(
+      {.q = args.q.data,
+       .keys = args.cache.keys.data,
+       .values = args.cache.values.data,
+       .positions = args.batch.positions.as<std::int32_t>(),
+       .query_starts = args.batch.query_starts.as<std::int32_t>(),
+       .block_tables = args.batch.block_tables.as<std::int32_t>(),
+       .y = args.y.data,
+       .num_tokens = num_tokens,
+       .num_sequences = num_sequences,
+       .max_blocks = args.batch.block_tables.shape[1],
+       .num_heads = num_heads,
+       .num_kv_heads = args.cache.num_kv_heads(),
+       .head_dim = dim,
+       .block_tokens = args.cache.block_tokens(),
+       .scale = args.scale,
+       .activation_type = element_of(args.q, "attention q", {DType::kF32, DType::kBF16}),
+       .cache_type = element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16})},
+      parallel_for(stream));
+}
+
+}  // namespace fathom::kernels

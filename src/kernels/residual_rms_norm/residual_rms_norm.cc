@@ -1,0 +1,30 @@
+// Checks and dispatch.
+#include "kernels/residual_rms_norm/residual_rms_norm.h"
+
+#include "kernels/element.h"
+
+namespace fathom::kernels {
+
+using tensor::DType;
+
+void residual_rms_norm(const ResidualRmsNormArgs& args, device::Stream& stream) {
+  const tensor::Shape& shape = args.residual.shape;
+  if (!args.delta.empty()) check_shape(args.delta, "norm delta", shape);
+  check_shape(args.weight, "norm weight", {shape[1]});
+  check_shape(args.y, "norm y", shape);
+  cpu_kernels(stream).residual_rms_norm(
+      {.residual = args.residual.as<float>(),
+       .delta = args.delta.data,
+       .weight = args.weight.data,
+       .y = args.y.data,
+       .num_tokens = shape[0],
+       .hidden = shape[1],
+       .epsilon = args.epsilon,
+       .delta_type = element_of(args.delta, "norm delta", {DType::kF32, DType::kBF16}),
+       .weight_type =
+           element_of(args.weight, "norm weight", {DType::kF32, DType::kBF16, DType::kF16}),
+       .y_type = element_of(args.y, "norm y", {DType::kF32, DType::kBF16})},
+      parallel_for(stream));
+}
+
+}  // namespace fathom::kernels

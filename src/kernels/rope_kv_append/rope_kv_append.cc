@@ -1,0 +1,37 @@
+// Checks and dispatch.
+#include "kernels/rope_kv_append/rope_kv_append.h"
+
+#include "kernels/element.h"
+
+namespace fathom::kernels {
+
+using tensor::DType;
+
+void rope_kv_append(const RopeKvAppendArgs& args, device::Stream& stream) {
+  const std::int64_t num_tokens = args.batch.num_tokens();
+  const std::int64_t num_heads = args.q.shape[1];
+  const std::int64_t dim = args.q.shape[2];
+  const std::int64_t num_kv_heads = args.cache.num_kv_heads();
+  check_shape(args.qkv, "rope qkv", {num_tokens, (num_heads + 2 * num_kv_heads) * dim});
+  check_shape(args.q, "rope q", {num_tokens, num_heads, dim});
+  check_shape(args.cos_sin, "rope cos_sin", {args.cos_sin.shape[0], 2, dim / 2});
+  CHECK(args.cache.head_dim() == dim && args.qkv.dtype == args.q.dtype, "rope arrays disagree");
+  cpu_kernels(stream).rope_kv_append(
+      {.qkv = args.qkv.data,
+       .cos_sin = args.cos_sin.as<float>(),
+       .positions = args.batch.positions.as<std::int32_t>(),
+       .slots = args.batch.slots.as<std::int32_t>(),
+       .q = args.q.data,
+       .keys = args.cache.keys.data,
+       .values = args.cache.values.data,
+       .num_tokens = num_tokens,
+       .num_heads = num_heads,
+       .num_kv_heads = num_kv_heads,
+       .head_dim = dim,
+       .block_tokens = args.cache.block_tokens(),
+       .activation_type = element_of(args.q, "rope q", {DType::kF32, DType::kBF16}),
+       .cache_type = element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16})},
+      parallel_for(stream));
+}
+
+}  // namespace fathom::kernels

@@ -1,0 +1,21 @@
+// The table of one instruction set's kernels.
+#include "kernels/cpu_kernels.h"
+
+namespace fathom::kernels::FATHOM_ISA {
+
+void linear(const LinearTask& task, const ParallelFor& threads);
+void residual_rms_norm(const RmsNormTask& task, const ParallelFor& threads);
+void rope_kv_append(const RopeTask& task, const ParallelFor& threads);
+void paged_attention(const AttentionTask& task, const ParallelFor& threads);
+void silu_mul(const SiluMulTask& task, const ParallelFor& threads);
+void embedding(const EmbeddingTask& task, const ParallelFor& threads);
+
+extern const CpuKernels kKernels;
+const CpuKernels kKernels = {.linear = linear,
+                             .residual_rms_norm = residual_rms_norm,
+                             .rope_kv_append = rope_kv_append,
+                             .paged_attention = paged_attention,
+                             .silu_mul = silu_mul,
+                             .embedding = embedding};
+
+}  // namespace fathom::kernels::FATHOM_ISA
