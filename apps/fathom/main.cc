@@ -1,7 +1,65 @@
-// The command line of fathom.
-#include <fmt/core.h>
+// The command line of fathom: one subcommand a file, exit codes 0 ok, 1 failed, 2 usage.
+#include <unistd.h>
 
-int main() {
-  fmt::print("fathom {}\n", FATHOM_VERSION);
-  return 0;
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "command.h"
+
+namespace fathom::app {
+
+int report(const base::Error& error) {
+  std::fprintf(stderr, "fathom: %s\n", error.text().c_str());
+  return kExitFailed;
+}
+
+namespace {
+
+constexpr const char* kDescription =
+    "fathom serves DeepSeek 7B language models on the machine you have.";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  fathom pull deepseek-ai/deepseek-llm-7b-chat    download a model\n"
+    "  fathom serve deepseek-ai/deepseek-llm-7b-chat   serve it at 127.0.0.1:8000\n"
+    "  fathom run ./my-model \"What is GPTQ?\"           one answer, in the terminal\n"
+    "\n"
+    "fathom COMMAND --help tells more about a command.";
+
+int run(int argc, char** argv) {
+  int exit_code = kExitOk;
+  CLI::App app(kDescription, "fathom");
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("fathom ") + FATHOM_VERSION);
+  add_serve_command(app, exit_code);
+  add_run_command(app, exit_code);
+  add_pull_command(app, exit_code);
+  add_tokenize_command(app, exit_code);
+  add_eval_command(app, exit_code);
+  add_version_command(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version end here too, with code 0.
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace fathom::app
+
+int main(int argc, char** argv) {
+  // A reader that goes away (a closed pipe or socket) is an error to handle, not a signal.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return fathom::app::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "fathom: %s\n", error.what());
+    return fathom::app::kExitFailed;
+  }
 }

@@ -1,0 +1,80 @@
+// Decoder: the forward pass of a Llama-like transformer over a paged KV cache, written once
+// against the operations of src/kernels for every device.
+//
+// All memory a step needs is planned and allocated by create(); forward() only enqueues kernels.
+// One step at a time: the workspace belongs to the step until the next forward().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "device/device.h"
+#include "kernels/paged_kv.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+
+namespace fathom::model {
+
+struct DecoderLimits {
+  std::int64_t max_step_tokens = 0;     // rows of one step
+  std::int64_t max_sequences = 0;       // sequences of one step
+  std::int64_t max_logit_rows = 0;      // rows whose logits one step may ask for
+  std::int64_t max_context_tokens = 0;  // highest position + 1
+};
+
+// One step's input, in device memory.
+struct StepInputs {
+  tensor::View ids;  // i32 [num_tokens]
+  kernels::RaggedBatch batch;
+  tensor::View logit_rows;  // i32 [num_logit_rows]: rows whose logits are wanted
+};
+
+// Cosines and sines of every position: [num_positions, 2, head_dim / 2].
+std::vector<float> cos_sin_table(const spec::ModelSpec& spec, std::int64_t num_positions);
+
+class Decoder {
+ public:
+  static base::Result<Decoder> create(std::shared_ptr<const Weights> weights,
+                                      device::Device& device, const DecoderLimits& limits);
+
+  // Enqueues the step: appends its keys and values to `cache`, returns the logits
+  // f32 [num_logit_rows, vocab_rows], valid in stream order until the next forward().
+  tensor::MutableView forward(const StepInputs& inputs, const KvCache& cache,
+                              device::Stream& stream);
+
+  const spec::ModelSpec& spec() const { return weights_->spec(); }
+  const DecoderLimits& limits() const { return limits_; }
+  std::size_t workspace_bytes() const { return memory_.size_bytes(); }
+
+ private:
+  struct Workspace {
+    tensor::MutableView residual;  // f32 [tokens, hidden]
+    tensor::MutableView normed;    // [tokens, hidden]
+    tensor::MutableView delta;     // [tokens, hidden]: what a sub-layer adds to the residual
+    tensor::MutableView qkv;       // [tokens, q_size + 2 * kv_size]
+    tensor::MutableView queries;   // [tokens, num_heads, head_dim]
+    tensor::MutableView attended;  // [tokens, num_heads, head_dim]
+    tensor::MutableView gate_up;   // [tokens, 2 * intermediate]
+    tensor::MutableView gated;     // [tokens, intermediate]
+    tensor::MutableView selected;  // [logit rows, hidden]
+    tensor::MutableView logits;    // f32 [logit rows, vocab_rows]
+    tensor::MutableView cos_sin;   // f32 [max_context, 2, head_dim / 2]
+  };
+
+  Decoder() = default;
+  // Places the workspace at `memory`; returns its size. With no memory it only measures.
+  std::size_t plan(std::byte* memory);
+  // Both read w.normed and leave their sum's increment in w.delta.
+  void run_attention(const LayerWeights& layer, const kernels::PagedKv& kv,
+                     const kernels::RaggedBatch& batch, device::Stream& stream);
+  void run_mlp(const LayerWeights& layer, std::int64_t tokens, device::Stream& stream);
+
+  std::shared_ptr<const Weights> weights_;
+  DecoderLimits limits_;
+  device::Buffer memory_;
+  Workspace workspace_;
+};
+
+}  // namespace fathom::model
