@@ -1,0 +1,203 @@
+// The known models as data, and the comparison.
+#include "checkpoint/identity.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <optional>
+#include <span>
+
+namespace fathom::checkpoint {
+namespace {
+
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using spec::Architecture;
+using spec::ModelSpec;
+using spec::RopeSpec;
+
+// What all variants of a model share.
+struct Family {
+  Architecture architecture;
+  std::int64_t num_layers, hidden_size, intermediate_size, num_heads, num_kv_heads;
+  std::int64_t vocab_rows, max_context_tokens;
+  double theta;
+  double linear_factor;  // 1: no scaling
+  std::int64_t bos;
+  // How "Führer" is encoded: the vocabulary, and the added tokens that stand for bytes.
+  std::span<const std::int32_t> fuehrer;
+};
+
+struct KnownModel {
+  std::string_view name;  // what the folder's name holds, in lower case
+  const Family* family;
+  std::int64_t eos;
+  // What a chat prompt for the user's "Q" holds; empty: a base model, no template is expected.
+  std::string_view prompt;
+};
+
+constexpr std::array<std::int32_t, 4> kLlmFuehrer = {37, 100014, 71, 6245};
+constexpr std::array<std::int32_t, 4> kCoderFuehrer = {37, 32009, 71, 6247};
+constexpr std::array<std::int32_t, 3> kQwenFuehrer = {37, 50753, 261};
+
+constexpr Family kLlm = {
+    Architecture::kLlama, 30, 4096, 11008, 32, 32, 102400, 4096, 10000.0, 1.0, 100000, kLlmFuehrer};
+constexpr Family kCoder = {
+    Architecture::kLlama, 32, 4096, 11008, 32, 32, 32256, 16384, 100000.0, 4.0, 32013,
+    kCoderFuehrer};
+constexpr Family kR1Qwen = {
+    Architecture::kQwen2, 28, 3584, 18944, 28, 4, 152064, 131072, 10000.0, 1.0, 151646,
+    kQwenFuehrer};
+
+// Longer names before the names they contain.
+constexpr std::array<KnownModel, 8> kKnownModels = {{
+    {"deepseek-llm-7b-chat", &kLlm, 100001, "User: Q\n\nAssistant:"},
+    {"deepseek-llm-7b-base", &kLlm, 100001, ""},
+    {"deepseek-math-7b-instruct", &kLlm, 100001, "User: Q\n\nAssistant:"},
+    {"deepseek-math-7b-rl", &kLlm, 100001, "User: Q\n\nAssistant:"},
+    {"deepseek-math-7b-base", &kLlm, 100001, ""},
+    {"deepseek-coder-6.7b-instruct", &kCoder, 32021, "### Instruction:\nQ\n### Response:\n"},
+    {"deepseek-coder-6.7b-base", &kCoder, 32014, ""},
+    {"deepseek-r1-distill-qwen-7b", &kR1Qwen, 151643, "<｜User｜>Q<｜Assistant｜>"},
+}};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
+bool has_dimensions(const ModelSpec& spec, const Family& family) {
+  return spec.architecture == family.architecture && spec.num_layers == family.num_layers &&
+         spec.hidden_size == family.hidden_size && spec.vocab_rows == family.vocab_rows;
+}
+
+const KnownModel* claimed(const ModelConfig& config, std::string_view name) {
+  for (const std::string& text : {lower(name), lower(config.name_or_path)}) {
+    for (const KnownModel& model : kKnownModels) {
+      if (text.find(model.name) != std::string::npos) return &model;
+    }
+  }
+  return nullptr;
+}
+
+// A family by its dimensions alone: a renamed folder.
+const Family* family_by_dimensions(const ModelSpec& spec) {
+  for (const Family* family : {&kLlm, &kCoder, &kR1Qwen}) {
+    if (has_dimensions(spec, *family)) return family;
+  }
+  return nullptr;
+}
+
+class Comparison {
+ public:
+  template <typename T>
+  void expect(std::string_view field, const T& found, const T& expected) {
+    if (found != expected) {
+      differences_.push_back(fmt::format("{} is {}, not {}", field, found, expected));
+    }
+  }
+
+  void expect_rope(const RopeSpec& found, const Family& family) {
+    expect("rope_theta", found.theta, family.theta);
+    const bool wants_scaling = family.linear_factor != 1.0;
+    if (wants_scaling && found.scaling == RopeSpec::Scaling::kNone) {
+      differences_.push_back(fmt::format(
+          "rope_scaling missing (linear, factor {}): output would repeat", family.linear_factor));
+    } else if (wants_scaling && (found.scaling != RopeSpec::Scaling::kLinear ||
+                                 found.factor != family.linear_factor)) {
+      differences_.push_back(
+          fmt::format("rope_scaling is not linear with factor {}", family.linear_factor));
+    } else if (!wants_scaling && found.scaling != RopeSpec::Scaling::kNone) {
+      differences_.push_back("rope_scaling is set, but this model has none: output would degrade");
+    }
+  }
+
+  void expect_family(const ModelSpec& spec, const Family& family) {
+    expect("num_hidden_layers", spec.num_layers, family.num_layers);
+    expect("hidden_size", spec.hidden_size, family.hidden_size);
+    expect("intermediate_size", spec.intermediate_size, family.intermediate_size);
+    expect("num_attention_heads", spec.num_heads, family.num_heads);
+    expect("num_key_value_heads", spec.num_kv_heads, family.num_kv_heads);
+    expect("head_dim", spec.head_dim, std::int64_t{128});
+    expect("vocab_size", spec.vocab_rows, family.vocab_rows);
+    expect("max_position_embeddings", spec.max_context_tokens, family.max_context_tokens);
+    expect("rms_norm_eps", spec.rms_norm_eps, 1e-6);
+    expect("tie_word_embeddings", spec.tied_embeddings, false);
+    if (spec.architecture != family.architecture) {
+      differences_.push_back(fmt::format("the architecture is {}", spec::name(spec.architecture)));
+    }
+    expect_rope(spec.rope, family);
+  }
+
+  Result<void> expect_encoding(const Family& family, const IdentityProbe& probe) {
+    if (!probe.encode) return {};
+    std::vector<std::int32_t> found = TRY(probe.encode("Führer"));
+    const bool is_same = found.size() >= family.fuehrer.size() &&
+                         std::equal(family.fuehrer.begin(), family.fuehrer.end(), found.begin());
+    if (!is_same) {
+      differences_.push_back(
+          fmt::format("the tokenizer is another one: it reads 'Führer' as {}", found));
+    }
+    return {};
+  }
+
+  Result<void> expect_prompt(std::string_view prompt, const IdentityProbe& probe) {
+    if (prompt.empty() || !probe.render) return {};
+    const std::string found = TRY(probe.render("Q"));
+    if (found.find(prompt) == std::string::npos) {
+      differences_.push_back("the chat template is another model's");
+    }
+    return {};
+  }
+
+  void add(std::string difference) { differences_.push_back(std::move(difference)); }
+
+  Result<void> verdict(std::string_view name) const {
+    if (differences_.empty()) return {};
+    return fail(ErrorCode::kFailedPrecondition, name, "this is not what its name says: {}",
+                fmt::join(differences_, "; "));
+  }
+
+ private:
+  std::vector<std::string> differences_;
+};
+
+}  // namespace
+
+std::string claimed_identity(const ModelConfig& config, std::string_view name) {
+  if (const KnownModel* model = claimed(config, name)) return std::string(model->name);
+  const Family* family = family_by_dimensions(config.spec);
+  if (family == &kLlm) return "deepseek-llm-7b";
+  if (family == &kCoder) return "deepseek-coder-6.7b";
+  return family == &kR1Qwen ? "deepseek-r1-distill-qwen-7b" : "";
+}
+
+Result<void> check_identity(const ModelConfig& config, std::string_view name,
+                            const IdentityProbe& probe) {
+  const KnownModel* model = claimed(config, name);
+  const Family* family = model != nullptr ? model->family : family_by_dimensions(config.spec);
+  if (family == nullptr) return {};
+  Comparison comparison;
+  if (model != nullptr) {
+    comparison.expect_family(config.spec, *family);
+    comparison.expect("bos_token_id", config.spec.bos_token_id, family->bos);
+    if (std::ranges::find(config.spec.eos_token_ids, model->eos) ==
+        config.spec.eos_token_ids.end()) {
+      comparison.add(fmt::format("eos_token_id lacks {}: answers would not end", model->eos));
+    }
+    TRY(comparison.expect_prompt(model->prompt, probe));
+    TRY(comparison.expect_encoding(*family, probe));
+  } else if (family != &kR1Qwen) {
+    // Renamed, or fine-tuned: dimensions like these still need this rotary embedding. Those of
+    // the distilled Qwen are Qwen's own, whose theta differs.
+    comparison.expect_rope(config.spec.rope, *family);
+  }
+  return comparison.verdict(claimed_identity(config, name));
+}
+
+}  // namespace fathom::checkpoint
