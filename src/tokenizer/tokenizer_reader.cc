@@ -8,14 +8,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tokenizer/byte_alphabet.h"
+#include "tokenizer/json_reader.h"
 #include "tokenizer/normalizer.h"
+#include "tokenizer/pre_tokenizer_reader.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/utf8.h"
 
 namespace fathom::tokenizer {
 
 namespace json = boost::json;
-using base::Error;
 using base::ErrorCode;
 using base::fail;
 using base::Result;
@@ -26,22 +27,14 @@ constexpr std::uint64_t kMaxFileBytes = std::uint64_t{64} << 20;
 constexpr std::int64_t kMaxTokens = std::int64_t{1} << 24;
 constexpr std::size_t kMaxAddedTokens = 100'000;
 constexpr std::size_t kMaxTokenBytes = 64 << 10;
-constexpr int kMaxSplits = 32;
 constexpr int kMaxNesting = 8;
-
-std::string_view view(const json::string& text) { return {text.data(), text.size()}; }
-
-const json::value* find(const json::object& object, std::string_view field) {
-  const json::value* value = object.if_contains(field);
-  return value == nullptr || value->is_null() ? nullptr : value;
-}
 
 }  // namespace
 
-class TokenizerReader {
+class TokenizerReader : JsonReader {
  public:
   TokenizerReader(Tokenizer& tokenizer, std::string where)
-      : tokenizer_(tokenizer), where_(std::move(where)) {}
+      : JsonReader(std::move(where)), tokenizer_(tokenizer) {}
 
   Result<void> read(const json::value& root) {
     if (!root.is_object()) return bad("it", "not an object");
@@ -50,7 +43,7 @@ class TokenizerReader {
     TRY(read_model(object));
     TRY(read_normalizer(find(object, "normalizer"), 0));
     TRY(read_added_tokens(find(object, "added_tokens")));
-    TRY(read_pre_tokenizer(find(object, "pre_tokenizer"), 0));
+    TRY(read_pre_tokenizer(find(object, "pre_tokenizer"), where(), tokenizer_.pre_tokenizer_));
     TRY(read_post_processor(find(object, "post_processor"), 0));
     TRY(read_decoder(find(object, "decoder")));
     return {};
@@ -67,31 +60,6 @@ class TokenizerReader {
   }
 
  private:
-  Error bad(std::string_view field, std::string_view problem) const {
-    return fail(ErrorCode::kInvalidArgument, where_, "{}: {}", field, problem);
-  }
-  Error unimplemented(std::string_view field, std::string_view type) const {
-    return fail(ErrorCode::kUnimplemented, where_, "{} '{}' is not implemented", field,
-                type.substr(0, 64));
-  }
-
-  // Fields that would change the output: absent, null, false and empty text are the same.
-  Result<void> refuse(const json::object& object, std::initializer_list<const char*> fields) const {
-    for (const char* field : fields) {
-      const json::value* value = find(object, field);
-      if (value == nullptr || *value == json::value(false) || *value == json::value("")) continue;
-      return fail(ErrorCode::kUnimplemented, where_, "'{}' is not implemented", field);
-    }
-    return {};
-  }
-
-  Result<std::string_view> type_of(const json::value& value, std::string_view field) const {
-    const json::object* object = value.if_object();
-    const json::value* type = object != nullptr ? object->if_contains("type") : nullptr;
-    if (type == nullptr || !type->is_string()) return bad(field, "no type");
-    return view(type->get_string());
-  }
-
   Result<TokenId> token_id(const json::value& value, std::string_view field) const {
     if (!value.is_int64() || value.get_int64() < 0 || value.get_int64() >= kMaxTokens) {
       return bad(field, "a token id is not between 0 and 16777215");
@@ -243,13 +211,6 @@ class TokenizerReader {
     return {};
   }
 
-  Result<bool> flag(const json::object& object, std::string_view field) const {
-    const json::value* value = find(object, field);
-    if (value == nullptr) return false;
-    if (!value->is_bool()) return bad(field, "neither true nor false");
-    return value->get_bool();
-  }
-
   Result<void> add_token(AddedToken token) {
     // The same token may stand in the vocabulary, spelled the same; its bytes are its content.
     const auto in_vocabulary = ids_.find(token.content);
@@ -262,64 +223,6 @@ class TokenizerReader {
       token.content = TRY(to_nfc(token.content));
     }
     (token.is_normalized ? tokenizer_.normalized_tokens_ : tokenizer_.raw_tokens_).add(token);
-    return {};
-  }
-
-  Result<void> read_pre_tokenizer(const json::value* value, int depth) {
-    if (value == nullptr) {
-      return bad("pre_tokenizer", "missing: the bytes of the text would not be the vocabulary's");
-    }
-    const std::string_view type = TRY(type_of(*value, "pre_tokenizer"));
-    const json::object& object = value->get_object();
-    if (type == "Sequence" && depth <= kMaxNesting) {
-      const json::value* list = find(object, "pretokenizers");
-      if (list == nullptr || !list->is_array()) return bad("pre_tokenizer", "an empty Sequence");
-      for (const json::value& each : list->get_array()) {
-        TRY(read_pre_tokenizer(&each, depth + 1));
-      }
-      return {};
-    }
-    if (type == "Split") return read_split(object);
-    if (type == "Digits") {
-      if (!TRY(flag(object, "individual_digits"))) return unimplemented("Digits", "of many");
-      return add_split("\\p{N}");
-    }
-    if (type == "ByteLevel") {
-      TRY(refuse(object, {"add_prefix_space"}));
-      // GPT-2's own split; absent, it is on.
-      const json::value* use_regex = find(object, "use_regex");
-      if (use_regex == nullptr || *use_regex == json::value(true)) {
-        return add_split(
-            "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
-      }
-      return {};
-    }
-    return unimplemented("pre_tokenizer", type);
-  }
-
-  Result<void> read_split(const json::object& object) {
-    const json::value* behavior = find(object, "behavior");
-    if (behavior == nullptr || *behavior != json::value("Isolated")) {
-      return unimplemented("Split behavior", "other than Isolated");
-    }
-    TRY(refuse(object, {"invert"}));
-    const json::value* pattern = find(object, "pattern");
-    const json::object* kind = pattern != nullptr ? pattern->if_object() : nullptr;
-    const json::value* regex = kind != nullptr ? find(*kind, "Regex") : nullptr;
-    if (regex != nullptr && regex->is_string()) return add_split(view(regex->get_string()));
-    const json::value* literal = kind != nullptr ? find(*kind, "String") : nullptr;
-    if (literal == nullptr || !literal->is_string()) return bad("Split", "no pattern");
-    std::string quoted;
-    for (const char c : view(literal->get_string())) {
-      if (std::string_view("\\^$.[|()?*+{").find(c) != std::string_view::npos) quoted += '\\';
-      quoted += c;
-    }
-    return add_split(quoted);
-  }
-
-  Result<void> add_split(std::string_view pattern) {
-    if (++num_splits_ > kMaxSplits) return bad("pre_tokenizer", "more than 32 splits");
-    tokenizer_.pre_tokenizer_.add_split(TRY(Regex::compile(pattern, where_ + ": pre_tokenizer")));
     return {};
   }
 
@@ -388,9 +291,7 @@ class TokenizerReader {
   }
 
   Tokenizer& tokenizer_;
-  std::string where_;
   std::unordered_map<std::string, TokenId> ids_;  // by spelling
-  int num_splits_ = 0;
 };
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::parse(std::string_view tokenizer_json,

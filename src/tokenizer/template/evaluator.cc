@@ -4,11 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <optional>
 
-#include "base/checked.h"
 #include "tokenizer/template/functions.h"
+#include "tokenizer/template/nesting.h"
 #include "tokenizer/template/operators.h"
 
 namespace fathom::tokenizer {
@@ -34,15 +32,6 @@ class Evaluator {
   }
 
  private:
-  // Counts nesting while it lives.
-  struct Nesting {
-    explicit Nesting(int& depth) : depth_(depth) { ++depth_; }
-    Nesting(const Nesting&) = delete;
-    Nesting& operator=(const Nesting&) = delete;
-    ~Nesting() { --depth_; }
-    int& depth_;
-  };
-
   Error at_line(int line, Error error) const {
     if (error.where.empty()) error.where = fmt::format("chat template, line {}", line);
     return error;
@@ -143,18 +132,7 @@ class Evaluator {
   Result<Flow> run_iteration(const Statement& statement, const List& items, std::size_t i) {
     TRY(count_step(statement.line));
     TRY(bind_targets(statement, items[i]));
-    const auto index = static_cast<std::int64_t>(i);
-    const std::int64_t count = std::ssize(items);
-    assign("loop", make_dict({{"index", {index + 1}},
-                              {"index0", {index}},
-                              {"revindex", {count - index}},
-                              {"revindex0", {count - index - 1}},
-                              {"first", {index == 0}},
-                              {"last", {index + 1 == count}},
-                              {"length", {count}},
-                              {"previtem", i > 0 ? items[i - 1] : Value{Undefined{"previtem"}}},
-                              {"nextitem", i + 1 < items.size() ? items[i + 1]
-                                                                : Value{Undefined{"nextitem"}}}}));
+    assign("loop", loop_variable(items, i));
     return run_block(statement.body);
   }
 
@@ -206,17 +184,6 @@ class Evaluator {
       entries->emplace_back(name, std::move(value));
     }
     return {};
-  }
-
-  // Only a namespace can be changed, so only through one could a value come to hold itself.
-  static bool holds_namespace(const Value& value) {
-    if (value.is_namespace) return true;
-    if (const List* list = value.list()) return std::ranges::any_of(*list, holds_namespace);
-    if (const Dict* dict = value.dict()) {
-      return std::ranges::any_of(*dict,
-                                 [](const auto& entry) { return holds_namespace(entry.second); });
-    }
-    return false;
   }
 
   void assign(const std::string& name, Value value) {
@@ -302,9 +269,7 @@ class Evaluator {
 
   Value evaluate_name(const std::string& name) const {
     if (const Value* found = lookup(name)) return *found;
-    for (const char* builtin : {"range", "namespace", "dict", "raise_exception"}) {
-      if (name == builtin) return {Builtin{name, nullptr}};
-    }
+    if (is_known_builtin(name)) return {Builtin{name, nullptr}};
     return {Undefined{name}};
   }
 
@@ -340,17 +305,11 @@ class Evaluator {
   }
 
   Result<Value> evaluate_slice(const Expression& node) {
-    const Value object = TRY(evaluate(*node.children[0]));
-    std::optional<std::int64_t> parts[3];
-    for (std::size_t i = 0; i < 3; ++i) {
-      if (!node.children[i + 1]) continue;
-      const Value value = TRY(evaluate(*node.children[i + 1]));
-      std::int64_t number = 0;
-      if (value.get<None>() != nullptr) continue;
-      if (!to_integer(value, number)) return bad(node.line, "a slice needs whole numbers");
-      parts[i] = number;
+    Value parts[4];  // the object, then begin, end and step
+    for (std::size_t i = 0; i < 4; ++i) {
+      parts[i] = node.children[i] ? TRY(evaluate(*node.children[i])) : Value{None{}};
     }
-    return located(node.line, slice(object, parts[0], parts[1], parts[2]));
+    return located(node.line, slice(parts[0], parts[1], parts[2], parts[3]));
   }
 
   Result<Arguments> arguments_of(const Expression& node) {
@@ -392,48 +351,7 @@ class Evaluator {
       return located(node.line,
                      call_method(builtin->name, *builtin->self, arguments, function_limits_));
     }
-    return call_builtin(node, builtin->name, arguments);
-  }
-
-  Result<Value> call_builtin(const Expression& node, std::string_view name,
-                             const Arguments& arguments) {
-    if (name == "raise_exception") {
-      const Value* message = arguments.find(0, "message");
-      Text text;
-      if (message != nullptr) print(*message, false, text);
-      return bad(node.line, text.bytes);
-    }
-    if (name == "range") return located(node.line, make_range(arguments));
-    Dict entries(arguments.named.begin(), arguments.named.end());
-    if (!arguments.positional.empty()) {
-      const Dict* given = arguments.positional[0].dict();
-      if (given == nullptr) return bad(node.line, "not a mapping");
-      entries.insert(entries.begin(), given->begin(), given->end());
-    }
-    Value made = make_dict(std::move(entries));
-    made.is_namespace = name == "namespace";
-    return made;
-  }
-
-  Result<Value> make_range(const Arguments& arguments) const {
-    std::int64_t numbers[3] = {0, 0, 1};
-    const std::size_t count = arguments.positional.size();
-    if (count < 1 || count > 3) return template_error("range() takes one to three numbers");
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!to_integer(arguments.positional[i], numbers[count == 1 ? 1 : i])) {
-        return template_error("range() takes whole numbers");
-      }
-    }
-    const auto [begin, end, step] = numbers;
-    if (step == 0) return template_error("range() with step 0");
-    List items;
-    std::int64_t i = begin;
-    while (step > 0 ? i < end : i > end) {
-      if (items.size() >= limits_.max_items) return template_error("range() is too long");
-      items.push_back({i});
-      if (__builtin_add_overflow(i, step, &i)) break;
-    }
-    return make_list(std::move(items));
+    return located(node.line, call_builtin(builtin->name, arguments, function_limits_));
   }
 
   Result<Value> call_macro(const Expression& node, const Statement& macro,

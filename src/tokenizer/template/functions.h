@@ -41,6 +41,18 @@ bool has_method(const Value& self, std::string_view name);
 base::Result<Value> call_method(std::string_view name, const Value& self,
                                 const Arguments& arguments, const FunctionLimits& limits);
 
+// range, namespace, dict, raise_exception: the last fails with the template's own message.
+bool is_known_builtin(std::string_view name);
+base::Result<Value> call_builtin(std::string_view name, const Arguments& arguments,
+                                 const FunctionLimits& limits);
+
+// The variable "loop" of item i.
+Value loop_variable(const List& items, std::size_t i);
+
+// Whether a namespace is the value or inside it. Only namespaces can be changed, so only through
+// one could a value come to hold itself.
+bool holds_namespace(const Value& value);
+
 // The items a loop goes over: a list's, a string's characters, a mapping's keys.
 base::Result<List> items_of(const Value& value);
 // Python's len().

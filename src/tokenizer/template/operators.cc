@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "tokenizer/utf8.h"
 
@@ -132,6 +133,13 @@ Result<bool> is_less(std::string_view name, const Value& left, const Value& righ
   return mismatch(name, left, right);
 }
 
+Result<std::optional<std::int64_t>> slice_part(const Value& value) {
+  std::int64_t number = 0;
+  if (value.get<None>() != nullptr) return std::optional<std::int64_t>();
+  if (!to_integer(value, number)) return template_error("a slice needs whole numbers");
+  return std::optional<std::int64_t>(number);
+}
+
 Result<bool> contains(const Value& container, const Value& item) {
   if (const Text* text = container.text()) {
     if (item.text() == nullptr) return mismatch("in", item, container);
@@ -207,10 +215,12 @@ Result<Value> subscript(const Value& object, const Value& key) {
   return items[static_cast<std::size_t>(index)];
 }
 
-Result<Value> slice(const Value& object, std::optional<std::int64_t> begin,
-                    std::optional<std::int64_t> end, std::optional<std::int64_t> step) {
+Result<Value> slice(const Value& object, const Value& begin, const Value& end, const Value& step) {
   if (!is_sequence(object)) return template_error(fmt::format("a slice of {}", kind_of(object)));
-  const std::int64_t by = step.value_or(1);
+  const auto from = TRY(slice_part(begin));
+  const auto to = TRY(slice_part(end));
+  const std::int64_t by = TRY(slice_part(step))
+  .value_or(1);
   if (by == 0) return template_error("a slice with step 0");
   const List items = TRY(items_of(object));
   const std::int64_t size = std::ssize(items);
@@ -220,8 +230,8 @@ Result<Value> slice(const Value& object, std::optional<std::int64_t> begin,
     const std::int64_t high = by > 0 ? size : size - 1;
     return std::clamp(*at < 0 ? std::max(*at + size, low) : *at, low, high);
   };
-  const std::int64_t first = place(begin, by > 0 ? 0 : size - 1);
-  const std::int64_t last = place(end, by > 0 ? size : -1);
+  const std::int64_t first = place(from, by > 0 ? 0 : size - 1);
+  const std::int64_t last = place(to, by > 0 ? size : -1);
   List kept;
   for (std::int64_t i = first; by > 0 ? i < last : i > last;) {
     kept.push_back(items[static_cast<std::size_t>(i)]);
