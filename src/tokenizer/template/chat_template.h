@@ -34,7 +34,7 @@ struct ChatMessage {
 // What a template sees. All of it but the special tokens and the roles system, user, assistant,
 // tool and developer counts as untrusted.
 struct ChatContext {
-  std::vector<ChatMessage> messages;
+  std::vector<ChatMessage> messages = {};
   bool add_generation_prompt = true;
   std::string tools_json = {};                          // empty: none
   std::vector<ChatField> variables = {};                // a request's chat_template_kwargs

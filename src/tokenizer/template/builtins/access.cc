@@ -20,7 +20,6 @@ base::Error undefined_part(const Value& object, std::string_view part) {
 Value loop_attribute(const Loop& loop, std::string_view name) {
   const auto size = static_cast<std::int64_t>(loop.items->items.size());
   const auto index = static_cast<std::int64_t>(loop.index);
-  const auto depth = static_cast<std::int64_t>(loop.depth);
   const auto item_at = [&loop, name](std::size_t at) {
     return at < loop.items->items.size() ? loop.items->items[at]
                                          : Value::undefined(fmt::format("loop.{}", name));
@@ -32,8 +31,9 @@ Value loop_attribute(const Loop& loop, std::string_view name) {
   if (name == "first") return Value::boolean(index == 0);
   if (name == "last") return Value::boolean(index + 1 == size);
   if (name == "length") return Value::integer(size);
-  if (name == "depth") return Value::integer(depth + 1);
-  if (name == "depth0") return Value::integer(depth);
+  // Jinja counts recursive loops only.
+  if (name == "depth") return Value::integer(1);
+  if (name == "depth0") return Value::integer(0);
   // For the first item, index - 1 wraps to a position beyond all items.
   if (name == "previtem") return item_at(loop.index - 1);
   if (name == "nextitem") return item_at(loop.index + 1);
@@ -180,7 +180,9 @@ Result<Value> subscript(const Value& object, const Value& key, Budget& budget) {
 Result<Value> slice(const Value& object, const SliceBounds& bounds, Budget& budget) {
   if (object.is(Kind::kUndefined)) return undefined_part(object, "[:]");
   if (object.is(Kind::kString)) return slice_text(object.as_text(), bounds, budget);
-  if (!has_positions(object)) return missing(object, "[:]");
+  if (!has_positions(object)) {
+    return fail(ErrorCode::kInvalidArgument, "", "a {} has no slices", type_name(object));
+  }
   const Sequence& sequence = object.as_sequence();
   const auto range = TRY(resolve(bounds, sequence.items.size()));
   TRY(budget.charge_bytes(range.count * sizeof(Value)));
@@ -190,7 +192,8 @@ Result<Value> slice(const Value& object, const SliceBounds& bounds, Budget& budg
   return make_sequence(sequence.type, std::move(items), budget);
 }
 
-Result<Value> follow_path(const Value& object, std::string_view path, Budget& budget) {
+Result<Value> follow_path(const Value& object, std::string_view path, const Value* fallback,
+                          Budget& budget) {
   Value value = object;
   while (true) {
     const auto dot = path.find('.');
@@ -201,6 +204,7 @@ Result<Value> follow_path(const Value& object, std::string_view path, Budget& bu
                           parsed.ptr == part.data() + part.size();
     const Value key = is_index ? Value::integer(index) : Value::trusted_string(std::string(part));
     value = TRY(subscript(value, key, budget));
+    if (fallback != nullptr && value.is(Kind::kUndefined)) value = *fallback;
     if (dot == std::string_view::npos) return value;
     path.remove_prefix(dot + 1);
   }

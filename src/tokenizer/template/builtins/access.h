@@ -22,8 +22,10 @@ struct SliceBounds {
 };
 Result<Value> slice(const Value& object, const SliceBounds& bounds, Budget& budget);
 
-// Follows "a.b.0" as map(attribute=...) and selectattr do.
-Result<Value> follow_path(const Value& object, std::string_view path, Budget& budget);
+// Follows "a.b.0" as map(attribute=...) and selectattr do. *fallback stands for each part that
+// is undefined.
+Result<Value> follow_path(const Value& object, std::string_view path, const Value* fallback,
+                          Budget& budget);
 
 // len(); an error for values without one.
 Result<std::size_t> length(const Value& value, Budget& budget);

@@ -193,6 +193,7 @@ Result<Value> dict_method(const Dict& dict, std::string_view name, const Argumen
       return fail(ErrorCode::kInvalidArgument, "", "get takes no named arguments");
     }
     const auto slots = TRY(bind(arguments, {name, {"key", "default"}, 1}));
+    TRY(check_hashable(*slots[0]));
     const Value* found = TRY(find_key(dict, *slots[0], budget));
     if (found != nullptr) return *found;
     return slots[1].value_or(Value::none());

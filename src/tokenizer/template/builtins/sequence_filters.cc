@@ -1,8 +1,7 @@
 // Filters over sequences and dicts.
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cmath>
+#include <span>
 #include <utility>
 
 #include "tokenizer/template/builtins/access.h"
@@ -79,10 +78,14 @@ Result<Value> items(const Value& input, const Arguments& arguments, Budget& budg
 }
 
 // The value that a filter looks at in an item: itself, or what a path leads to.
-Result<Value> part(const Value& item, const std::optional<Value>& path, Budget& budget) {
+Result<Value> part(const Value& item, const std::optional<Value>& path, Budget& budget,
+                   const Value* fallback = nullptr) {
   if (!path || path->is(Kind::kNone)) return item;
-  if (path->is(Kind::kInteger)) return subscript(item, *path, budget);
-  return follow_path(item, TRY(expect_text(*path, "attribute")).bytes(), budget);
+  if (path->is(Kind::kInteger)) {
+    Value value = TRY(subscript(item, *path, budget));
+    return fallback != nullptr && value.is(Kind::kUndefined) ? *fallback : std::move(value);
+  }
+  return follow_path(item, TRY(expect_text(*path, "attribute")).bytes(), fallback, budget);
 }
 
 Result<Value> join_filter(const Value& input, const Arguments& arguments, Budget& budget) {
@@ -104,13 +107,19 @@ Arguments rest(const Arguments& arguments, std::size_t begin) {
   return result;
 }
 
+// map, select and reject take anything false for empty.
+Result<std::shared_ptr<const Sequence>> iterate_if_true(const Value& input, Budget& budget) {
+  if (is_truthy(input)) return iterate(input, budget);
+  return std::make_shared<const Sequence>();
+}
+
 Result<Value> map_attribute(const Value& input, const Arguments& arguments, Budget& budget) {
   const auto slots = TRY(bind({{}, arguments.named}, {"map", {"attribute", "default"}, 1}));
-  const auto sequence = TRY(iterate(input, budget));
+  const Value* fallback = slots[1] && !slots[1]->is(Kind::kNone) ? &*slots[1] : nullptr;
+  const auto sequence = TRY(iterate_if_true(input, budget));
   std::vector<Value> results;
   for (const Value& item : sequence->items) {
-    Value value = TRY(part(item, slots[0], budget));
-    results.push_back(value.is(Kind::kUndefined) && slots[1] ? *slots[1] : std::move(value));
+    results.push_back(TRY(part(item, slots[0], budget, fallback)));
   }
   return make_sequence(SequenceType::kIterator, std::move(results), budget);
 }
@@ -123,7 +132,7 @@ Result<Value> map(const Value& input, const Arguments& arguments, Budget& budget
     return fail(ErrorCode::kUnimplemented, "", "the filter '{}' is not supported", name.bytes());
   }
   const Arguments passed = rest(arguments, 1);
-  const auto sequence = TRY(iterate(input, budget));
+  const auto sequence = TRY(iterate_if_true(input, budget));
   std::vector<Value> results;
   for (const Value& item : sequence->items) {
     TRY(budget.charge_steps(1));
@@ -152,7 +161,7 @@ Result<Value> select(const Value& input, const Arguments& arguments, Budget& bud
     }
     passed = rest(passed, 1);
   }
-  const auto sequence = TRY(iterate(input, budget));
+  const auto sequence = TRY(iterate_if_true(input, budget));
   std::vector<Value> results;
   for (const Value& item : sequence->items) {
     TRY(budget.charge_steps(1));
@@ -182,39 +191,41 @@ Result<std::vector<Keyed>> keyed(const std::vector<Value>& items, const std::opt
   return result;
 }
 
-// Numbers, or strings; std::stable_sort must not meet an order that is none.
-Result<void> check_order(const std::vector<Keyed>& items) {
-  if (items.size() < 2) return {};
-  const bool has_strings = items.front().first.is(Kind::kString);
-  for (const auto& [key, item] : items) {
-    const bool fits =
-        has_strings ? key.is(Kind::kString) : key.is_number() && !std::isnan(to_double(key));
-    if (!fits) {
-      return fail(ErrorCode::kInvalidArgument, "",
-                  "only numbers or only strings can be put in order, not {}", type_name(key));
-    }
+// Merges the sorted halves [begin, middle) and [middle, end) of `items` into `merged`.
+struct Halves {
+  std::size_t begin;
+  std::size_t middle;
+  std::size_t end;
+};
+Result<void> merge(const std::vector<Keyed>& items, const Halves& halves, bool is_descending,
+                   std::vector<Keyed>& merged, Budget& budget) {
+  std::size_t left = halves.begin;
+  std::size_t right = halves.middle;
+  while (left < halves.middle && right < halves.end) {
+    const Value& first = items[left].first;
+    const Value& second = items[right].first;
+    const bool takes_right = is_descending ? TRY(less(first, second, budget))
+                                           : TRY(less(second, first, budget));
+                                           merged.push_back(items[takes_right ? right++ : left++]);
   }
+  for (; left < halves.middle; ++left) merged.push_back(items[left]);
+  for (; right < halves.end; ++right) merged.push_back(items[right]);
   return {};
 }
 
-bool precedes(const Keyed& left, const Keyed& right) {
-  if (left.first.is(Kind::kString)) return left.first.as_bytes() < right.first.as_bytes();
-  const auto first = to_integer(left.first);
-  const auto second = to_integer(right.first);
-  if (first && second) return *first < *second;
-  return to_double(left.first) < to_double(right.first);
-}
-
+// A stable merge sort of our own: comparisons may fail, which std::stable_sort cannot take.
 Result<std::vector<Value>> ordered(std::vector<Keyed> items, bool is_descending, Budget& budget) {
-  TRY(check_order(items));
-  std::size_t key_bytes = 0;
-  for (const auto& [key, item] : items) {
-    key_bytes += key.is(Kind::kString) ? key.as_text().size_bytes() : 8;
+  for (std::size_t width = 1; width < items.size(); width *= 2) {
+    TRY(budget.charge_steps(items.size()));
+    std::vector<Keyed> merged;
+    merged.reserve(items.size());
+    for (std::size_t begin = 0; begin < items.size(); begin += 2 * width) {
+      const Halves halves{begin, std::min(begin + width, items.size()),
+                          std::min(begin + 2 * width, items.size())};
+      TRY(merge(items, halves, is_descending, merged, budget));
+    }
+    items = std::move(merged);
   }
-  TRY(budget.charge_steps(std::bit_width(items.size()) * (items.size() + key_bytes / 64)));
-  std::stable_sort(items.begin(), items.end(), [is_descending](const Keyed& a, const Keyed& b) {
-    return is_descending ? precedes(b, a) : precedes(a, b);
-  });
   std::vector<Value> result;
   result.reserve(items.size());
   for (auto& item : items) result.push_back(std::move(item.second));
@@ -250,11 +261,12 @@ Result<Value> extreme(const Value& input, const Arguments& arguments, Budget& bu
   const auto slots = TRY(bind(arguments, {"min and max", {"case_sensitive", "attribute"}}));
   const auto sequence = TRY(iterate(input, budget));
   const auto pairs = TRY(keyed(sequence->items, slots[1], flag(slots[0]), budget));
-  TRY(check_order(pairs));
   if (pairs.empty()) return Value::undefined("the extreme of nothing");
   const Keyed* best = pairs.data();
-  for (const Keyed& pair : pairs) {
-    if (kIsMax ? precedes(*best, pair) : precedes(pair, *best)) best = &pair;
+  for (const Keyed& pair : std::span(pairs).subspan(1)) {
+    const bool is_better = kIsMax ? TRY(less(best->first, pair.first, budget))
+                                  : TRY(less(pair.first, best->first, budget));
+                                  if (is_better) best = &pair;
   }
   return best->second;
 }
@@ -281,6 +293,7 @@ Result<Value> unique(const Value& input, const Arguments& arguments, Budget& bud
   std::vector<Value> seen;
   std::vector<Value> results;
   for (const auto& [key, item] : pairs) {
+    TRY(check_hashable(key));
     bool is_seen = false;
     for (const Value& earlier : seen) {
       is_seen = TRY(equal(earlier, key, budget));

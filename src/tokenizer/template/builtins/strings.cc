@@ -58,7 +58,7 @@ std::vector<Piece> split_at_space(const Text& text, std::size_t max_splits) {
   std::size_t begin = leading_space_bytes(bytes);
   while (begin < bytes.size()) {
     if (pieces.size() == max_splits) {
-      pieces.emplace_back(begin, bytes.size() - trailing_space_bytes(bytes));
+      pieces.emplace_back(begin, bytes.size());
       break;
     }
     std::size_t end = begin;

@@ -262,11 +262,9 @@ Result<void> Interpreter::bind_parameters(const Statement& macro, const Argument
 Result<Value> Interpreter::call_macro(const Statement& macro, const Arguments& arguments) {
   const ScopeGuard scope(*this, 0);
   TRY(bind_parameters(macro, arguments));
-  const std::size_t num_loops = std::exchange(num_loops_, 0);
   const Text* const captured = std::exchange(captured_, nullptr);
   Text text;
   TRY(capture(macro.blocks[0], text));
-  num_loops_ = num_loops;
   captured_ = captured;
   return Value::string(std::move(text));
 }

@@ -81,7 +81,6 @@ class Interpreter {
   Text* output_ = nullptr;
   const Text* captured_ = nullptr;  // what ExpressionType::kCaptured stands for
   std::size_t depth_ = 0;
-  std::size_t num_loops_ = 0;
 };
 
 class Interpreter::ScopeGuard {

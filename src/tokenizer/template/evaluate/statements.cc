@@ -177,18 +177,19 @@ Result<std::shared_ptr<const Sequence>> Interpreter::loop_items(const Statement&
 Result<Interpreter::Flow> Interpreter::execute_for(const Statement& statement) {
   auto loop = std::make_shared<Loop>();
   loop->items = TRY(loop_items(statement));
-  loop->depth = num_loops_;
-  ++num_loops_;
+  // A body left early does not count, as in Jinja.
+  bool has_finished_body = false;
   for (std::size_t i = 0; i < loop->items->items.size(); ++i) {
     TRY(budget_.charge_steps(1));
     loop->index = i;
     const ScopeGuard scope(*this);
     bind_name("loop", Value::loop(loop));
     TRY(assign(statement.targets[0], loop->items->items[i]));
-    if (TRY(execute(statement.blocks[0])) == Flow::kBreak) break;
+    const Flow flow = TRY(execute(statement.blocks[0]));
+    if (flow == Flow::kBreak) break;
+    if (flow == Flow::kNext) has_finished_body = true;
   }
-  --num_loops_;
-  if (!loop->items->items.empty() || statement.blocks.size() < 2) return Flow::kNext;
+  if (has_finished_body || statement.blocks.size() < 2) return Flow::kNext;
   const ScopeGuard scope(*this);
   return execute(statement.blocks[1]);
 }

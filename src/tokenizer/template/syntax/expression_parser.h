@@ -45,6 +45,7 @@ class ExpressionParser {
   bool skip_operator(std::string_view symbol);
   Result<void> expect_operator(std::string_view symbol);
   Result<std::string> expect_name();
+  Result<std::string> expect_dotted_name();
 
   base::Error error_at(int line, ErrorCode code, std::string message) const;
   base::Error unexpected(std::string_view expected) const;

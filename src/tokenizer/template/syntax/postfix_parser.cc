@@ -41,6 +41,13 @@ Result<std::string> ExpressionParser::expect_name() {
   return name;
 }
 
+// Filters and tests of Jinja's extensions may have dots in their names.
+Result<std::string> ExpressionParser::expect_dotted_name() {
+  std::string name = TRY(expect_name());
+  while (skip_operator(".")) name.append(1, '.').append(TRY(expect_name()));
+  return name;
+}
+
 std::string ExpressionParser::where_line(int line) const {
   return fmt::format("{}:{}", where_, line);
 }
@@ -184,7 +191,7 @@ Result<ExpressionPtr> ExpressionParser::parse_filters(ExpressionPtr input, bool 
   while (starts_inline || at_operator("|")) {
     if (!std::exchange(starts_inline, false)) advance();
     Expression filter = node(ExpressionType::kFilter, current().line);
-    filter.name = TRY(expect_name());
+    filter.name = TRY(expect_dotted_name());
     filter.filter = find_filter(filter.name);
     if (filter.filter == nullptr) {
       return error_at(filter.line, ErrorCode::kUnimplemented,
@@ -218,7 +225,7 @@ Result<ExpressionPtr> ExpressionParser::parse_predicate(ExpressionPtr input) {
   Expression predicate = node(ExpressionType::kPredicate, current().line);
   advance();
   const bool is_negated = skip_name("not");
-  predicate.name = TRY(expect_name());
+  predicate.name = TRY(expect_dotted_name());
   predicate.predicate = find_predicate(predicate.name);
   if (predicate.predicate == nullptr) {
     return error_at(predicate.line, ErrorCode::kUnimplemented,

@@ -337,6 +337,7 @@ Result<bool> contains(const Value& haystack, const Value& needle, Budget& budget
            nullptr;
   }
   if (haystack.is(Kind::kDict)) {
+    TRY(check_hashable(needle));
     return TRY(find_key(haystack.as_dict(), needle, budget))
     != nullptr;
   }

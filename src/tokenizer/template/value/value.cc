@@ -69,10 +69,7 @@ Result<Value> make_dict(std::vector<std::pair<Value, Value>> entries, Budget& bu
   TRY(budget.charge_bytes(entries.size() * 2 * sizeof(Value) + sizeof(Dict)));
   auto dict = std::make_shared<Dict>();
   for (auto& [key, value] : entries) {
-    if (!is_hashable(key)) {
-      return fail(ErrorCode::kInvalidArgument, "", "a {} cannot be the key of a dict",
-                  type_name(key));
-    }
+    TRY(check_hashable(key));
     dict->depth = std::max({dict->depth, key.depth() + 1, value.depth() + 1});
     TRY(check_depth(dict->depth, budget));
     dict->is_untrusted = dict->is_untrusted || key.is_untrusted() || value.is_untrusted();
@@ -89,6 +86,12 @@ Result<Value> make_dict(std::vector<std::pair<Value, Value>> entries, Budget& bu
 Result<Value> make_string(Text text, Budget& budget) {
   TRY(budget.charge_bytes(text.held_bytes()));
   return Value::string(std::move(text));
+}
+
+Result<void> check_hashable(const Value& value) {
+  if (is_hashable(value)) return {};
+  return fail(ErrorCode::kInvalidArgument, "", "a {} cannot be the key of a dict",
+              type_name(value));
 }
 
 Result<const Value*> find_key(const Dict& dict, const Value& key, Budget& budget) {

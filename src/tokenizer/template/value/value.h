@@ -149,7 +149,6 @@ struct Namespace {
 struct Loop {
   std::shared_ptr<const Sequence> items;
   std::size_t index = 0;
-  std::size_t depth = 0;  // loops around this one
 };
 
 // A string's or dict's method before its call.
@@ -163,6 +162,9 @@ Result<Value> make_sequence(SequenceType type, std::vector<Value> items, Budget&
 // Later entries replace earlier ones of the same key, in the earlier place.
 Result<Value> make_dict(std::vector<std::pair<Value, Value>> entries, Budget& budget);
 Result<Value> make_string(Text text, Budget& budget);
+
+// Refuses what Python cannot hash, and so not take as a key: dicts and lists.
+Result<void> check_hashable(const Value& value);
 
 // The value of a key, or nullptr. Charges the budget for the walk.
 Result<const Value*> find_key(const Dict& dict, const Value& key, Budget& budget);
