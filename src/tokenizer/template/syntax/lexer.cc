@@ -65,6 +65,15 @@ class Lexer {
                 std::forward<Args>(args)...);
   }
 
+  // A literal's result, with the line in its error.
+  template <typename T>
+  Result<T> placed(Result<T> literal) const {
+    return std::move(literal).transform_error([this](Error cause) {
+      cause.where = fmt::format("{}:{}", where_, line_);
+      return cause;
+    });
+  }
+
   // Where the next "{{", "{%" or "{#" stands.
   std::size_t find_tag() const {
     std::size_t tag = source_.find('{', at_);
@@ -216,9 +225,7 @@ class Lexer {
     const char byte = source_[at_];
     const bool after_dot = at_ > 0 && source_[at_ - 1] == '.';
     if (const auto number = match_number(rest(), after_dot); number.size > 0) {
-      Token token =
-          TRY(number_token(rest().substr(0, number.size), number.is_float)
-                  .transform_error([this](Error cause) { return error("{}", cause.message); }));
+      Token token = TRY(placed(number_token(rest().substr(0, number.size), number.is_float)));
       token.line = line_;
       tokens_.push_back(std::move(token));
       advance(at_ + number.size);
@@ -238,11 +245,7 @@ class Lexer {
   Result<void> lex_string() {
     const std::size_t size = match_string(rest());
     if (size == 0) return error("a string is not closed");
-    push(TokenType::kString,
-         TRY(unescape(rest().substr(1, size - 2)).transform_error([this](Error cause) {
-           cause.where = fmt::format("{}:{}", where_, line_);
-           return cause;
-         })));
+    push(TokenType::kString, TRY(placed(unescape(rest().substr(1, size - 2)))));
     advance(at_ + size);
     return {};
   }
