@@ -47,8 +47,8 @@ checkpoint::IdentityProbe probe(const LoadedModel& model) {
   };
   if (model.chat_template) {
     made.render = [&model](std::string_view user) -> Result<std::string> {
-      const tokenizer::ChatMessage message{"user", std::string(user)};
-      auto rendered = TRY(model.chat_template->render({.messages = {&message, 1}}));
+      auto rendered = TRY(
+          model.chat_template->render({.messages = {{.role = "user", .content = std::string(user)}}}));
       return std::move(rendered.text);
     };
   }
@@ -99,7 +99,7 @@ Result<LoadedModel> load_model(const ModelFlags& flags) {
   LoadedModel model;
   model.name = display_name(flags.model, path);
   model.tokenizer = TRY(tokenizer::Tokenizer::load(path));
-  model.chat_template = TRY(tokenizer::ChatTemplate::load(path));
+  model.chat_template = TRY(tokenizer::load_chat_template(path));
   TRY(check_identity(flags, model, *folder));
   model.device = TRY(device::open_device(flags.device, {.num_threads = flags.threads}));
   const DType dtype = TRY(compute_dtype(flags, *folder));
