@@ -7,7 +7,6 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -67,13 +66,40 @@ std::string chunk(std::string_view piece) {
   return size + std::string(piece) + "\r\n";
 }
 
+// Cancels what the socket is doing if it still lives when the time is up. The socket stays open,
+// so that a refusal can be sent.
+class Deadline {
+ public:
+  Deadline(tcp::socket& socket, std::chrono::milliseconds duration)
+      : timer_(socket.get_executor(), duration), state_(std::make_shared<State>()) {
+    timer_.async_wait([&socket, state = state_](ErrorCode code) {
+      if (code || !state->is_active) return;
+      state->is_over = true;
+      ErrorCode ignored;
+      socket.cancel(ignored);
+    });
+  }
+  Deadline(const Deadline&) = delete;
+  Deadline& operator=(const Deadline&) = delete;
+  ~Deadline() { state_->is_active = false; }
+  bool is_over() const { return state_->is_over; }
+
+ private:
+  struct State {
+    bool is_active = true;
+    bool is_over = false;
+  };
+  asio::steady_timer timer_;
+  std::shared_ptr<State> state_;
+};
+
 class Session {
  public:
   Session(tcp::socket socket, SessionShared& shared)
-      : stream_(std::move(socket)), shared_(shared), options_(shared.options) {
+      : socket_(std::move(socket)), shared_(shared), options_(shared.options) {
     ++shared_.num_connections;
     ErrorCode ignored;
-    stream_.socket().set_option(tcp::no_delay(true), ignored);
+    socket_.set_option(tcp::no_delay(true), ignored);
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -91,7 +117,7 @@ class Session {
       if (!co_await answer(plain_request(*std::move(message))) || !keep_alive_) break;
     }
     ErrorCode ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    socket_.shutdown(tcp::socket::shutdown_both, ignored);
   }
 
  private:
@@ -103,24 +129,26 @@ class Session {
     // A connection may idle between requests; a request that has begun may not.
     const bool has_begun = is_first || buffer_.size() > 0;
     if (!has_begun) {
-      asio::steady_timer idle(stream_.get_executor(), options_.idle_timeout);
+      asio::steady_timer idle(socket_.get_executor(), options_.idle_timeout);
       const auto first = co_await (idle.async_wait(kAsTuple) ||
-                                   stream_.socket().async_wait(tcp::socket::wait_read, kAsTuple));
-      if (first.index() == 0 || has_hung_up(stream_.socket())) co_return std::nullopt;
+                                   socket_.async_wait(tcp::socket::wait_read, kAsTuple));
+      if (first.index() == 0 || has_hung_up(socket_)) co_return std::nullopt;
     }
-    stream_.expires_after(options_.header_timeout);
-    auto [code, size] = co_await http::async_read_header(stream_, buffer_, parser, kAsTuple);
-    if (code) co_return co_await refuse(code);
+    {
+      const Deadline deadline(socket_, options_.header_timeout);
+      const auto [code, size] =
+          co_await http::async_read_header(socket_, buffer_, parser, kAsTuple);
+      if (code) co_return co_await refuse(code, deadline.is_over());
+    }
     if (const auto [status, reason] = check(parser.get()); status != 0) {
       co_return co_await refuse(status, reason);
     }
     if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
       if (!co_await send("HTTP/1.1 100 Continue\r\n\r\n")) co_return std::nullopt;
     }
-    stream_.expires_after(options_.body_timeout);
-    std::tie(code, size) = co_await http::async_read(stream_, buffer_, parser, kAsTuple);
-    if (code) co_return co_await refuse(code);
-    stream_.expires_never();
+    const Deadline deadline(socket_, options_.body_timeout);
+    const auto [code, size] = co_await http::async_read(socket_, buffer_, parser, kAsTuple);
+    if (code) co_return co_await refuse(code, deadline.is_over());
     co_return parser.release();
   }
 
@@ -140,8 +168,8 @@ class Session {
     return {0, {}};
   }
 
-  asio::awaitable<std::optional<Parser::value_type>> refuse(ErrorCode code) {
-    if (code == beast::error::timeout) return refuse(408, "the request came too slowly");
+  asio::awaitable<std::optional<Parser::value_type>> refuse(ErrorCode code, bool is_late) {
+    if (is_late) return refuse(408, "the request came too slowly");
     if (code == http::error::header_limit) return refuse(431, "the headers are too long");
     if (code == http::error::body_limit) {
       return refuse(413, "the body is over the limit of " +
@@ -163,12 +191,12 @@ class Session {
     co_await send(whole(response));
     // Let the client read the answer before its unread bytes turn the close into a reset.
     ErrorCode ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-    stream_.expires_after(std::chrono::milliseconds(500));
+    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    const Deadline deadline(socket_, std::chrono::milliseconds(500));
     char rest[4096];
     std::size_t drained = 0;
     while (drained < options_.max_body_bytes) {
-      const auto [code, size] = co_await stream_.async_read_some(asio::buffer(rest), kAsTuple);
+      const auto [code, size] = co_await socket_.async_read_some(asio::buffer(rest), kAsTuple);
       if (code) break;
       drained += size;
     }
@@ -177,7 +205,7 @@ class Session {
 
   // False: the connection is over.
   asio::awaitable<bool> answer(HttpRequest request) {
-    auto wake = std::make_shared<asio::steady_timer>(stream_.get_executor());
+    auto wake = std::make_shared<asio::steady_timer>(socket_.get_executor());
     wake->expires_at(std::chrono::steady_clock::time_point::max());
     auto exchange = std::make_shared<PendingExchange>(
         std::move(request), options_.max_pending_bytes, shared_.context, wake);
@@ -207,9 +235,9 @@ class Session {
         continue;
       }
       const auto first = co_await (wake.async_wait(kAsTuple) ||
-                                   stream_.socket().async_wait(tcp::socket::wait_read, kAsTuple));
+                                   socket_.async_wait(tcp::socket::wait_read, kAsTuple));
       if (first.index() == 1) {
-        if (has_hung_up(stream_.socket())) co_return false;
+        if (has_hung_up(socket_)) co_return false;
         watches = false;
       }
     }
@@ -243,13 +271,12 @@ class Session {
 
   // False: the client is gone, or did not take the bytes in time.
   asio::awaitable<bool> send(std::string bytes) {
-    stream_.expires_after(options_.write_timeout);
-    const auto [code, size] = co_await asio::async_write(stream_, asio::buffer(bytes), kAsTuple);
-    stream_.expires_never();
+    const Deadline deadline(socket_, options_.write_timeout);
+    const auto [code, size] = co_await asio::async_write(socket_, asio::buffer(bytes), kAsTuple);
     co_return !code;
   }
 
-  beast::tcp_stream stream_;
+  tcp::socket socket_;
   SessionShared& shared_;
   const HttpServerOptions& options_;
   beast::flat_buffer buffer_;

@@ -45,8 +45,7 @@ Result<std::string> translate(std::string_view pattern, std::string_view where) 
       continue;
     }
     if (in_class && c == '[') {
-      out += "\\[";  // Oniguruma nests classes; none of the vocabularies does
-      if (i + 1 < pattern.size() && pattern[i + 1] != ':') continue;
+      // Oniguruma takes it for a class of its own, PCRE2 for a bracket.
       return fail(ErrorCode::kUnimplemented, where, "a class inside a class is not implemented");
     }
     if (c == '[') in_class = true;

@@ -16,7 +16,7 @@
 namespace fathom::tokenizer {
 namespace {
 
-const std::filesystem::path kShared = std::filesystem::path(FATHOM_SOURCE_DIR) / "../shared";
+const std::filesystem::path kSource = FATHOM_SOURCE_DIR;
 
 struct Vocabulary {
   const char* name;
@@ -30,10 +30,10 @@ std::string name_of(const ::testing::TestParamInfo<Vocabulary>& info) { return i
 class VectorsTest : public ::testing::TestWithParam<Vocabulary> {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(kShared / GetParam().tokenizer)) {
-      GTEST_SKIP() << "SKIPPED: no reference vocabularies at " << kShared;
+    if (!std::filesystem::exists(kSource / GetParam().tokenizer)) {
+      GTEST_SKIP() << "SKIPPED: no reference vocabularies at " << kSource;
     }
-    auto loaded = Tokenizer::load(kShared / GetParam().tokenizer);
+    auto loaded = Tokenizer::load(kSource / GetParam().tokenizer);
     ASSERT_TRUE(loaded) << loaded.error().text();
     tokenizer_ = *loaded;
   }
@@ -46,7 +46,7 @@ class VectorsTest : public ::testing::TestWithParam<Vocabulary> {
 };
 
 TEST_P(VectorsTest, EncodesAndDecodesAsTheReference) {
-  auto text = base::read_file(kShared / GetParam().vectors, 1 << 24);
+  auto text = base::read_file(kSource / GetParam().vectors, 1 << 24);
   ASSERT_TRUE(text);
   auto vectors = base::parse_json(*text, "vectors");
   ASSERT_TRUE(vectors) << vectors.error().text();
@@ -114,14 +114,15 @@ TEST_P(VectorsTest, TakesNoMoreThanLinearithmicTime) {
 
 INSTANTIATE_TEST_SUITE_P(
     Vocabularies, VectorsTest,
-    ::testing::Values(Vocabulary{"deepseek_llm", "tokenizers/deepseek-llm/tokenizer.json",
-                                 "tokenizers/deepseek-llm/vectors.json", false},
-                      Vocabulary{"deepseek_coder", "tokenizers/deepseek-coder/tokenizer.json",
-                                 "tokenizers/deepseek-coder/vectors.json", false},
-                      Vocabulary{"qwen2", "tokenizers/qwen2/tokenizer.json",
-                                 "tokenizers/qwen2/vectors.json", true},
-                      Vocabulary{"mini", "fixtures/mini-llama/tokenizer.json",
-                                 "fixtures/goldens/tokenizer_mini.json", false}),
+    ::testing::Values(Vocabulary{"deepseek_llm", "../shared/tokenizers/deepseek-llm/tokenizer.json",
+                                 "../shared/tokenizers/deepseek-llm/vectors.json", false},
+                      Vocabulary{"deepseek_coder",
+                                 "../shared/tokenizers/deepseek-coder/tokenizer.json",
+                                 "../shared/tokenizers/deepseek-coder/vectors.json", false},
+                      Vocabulary{"qwen2", "../shared/tokenizers/qwen2/tokenizer.json",
+                                 "../shared/tokenizers/qwen2/vectors.json", true},
+                      Vocabulary{"mini", "tests/data/models/mini-llama/tokenizer.json",
+                                 "tests/data/goldens/tokenizer_mini.json", false}),
     name_of);
 
 }  // namespace

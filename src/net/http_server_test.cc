@@ -1,0 +1,289 @@
+// The server against raw sockets: whole, split, cut, hostile and slow.
+#include "net/http_server.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace fathom::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A TCP connection to a local port.
+class Client {
+ public:
+  explicit Client(std::uint16_t port, int receive_buffer = 0)
+      : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    if (receive_buffer > 0) {
+      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+    }
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client() { close(); }
+  void close() {
+    if (socket_ >= 0) ::close(socket_);
+    socket_ = -1;
+  }
+  void send(std::string_view text) {
+    while (!text.empty()) {
+      const auto sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return;
+      text.remove_prefix(static_cast<std::size_t>(sent));
+    }
+  }
+  // What comes until `end` appears, the connection closes, or nothing comes for a while.
+  std::string receive(std::string_view end, std::chrono::milliseconds patience = 3000ms) {
+    std::string text;
+    while (end.empty() || text.find(end) == std::string::npos) {
+      pollfd poll{socket_, POLLIN, 0};
+      if (::poll(&poll, 1, static_cast<int>(patience.count())) <= 0) break;
+      char bytes[4096];
+      const auto got = ::recv(socket_, bytes, sizeof(bytes), 0);
+      if (got <= 0) break;
+      text.append(bytes, static_cast<std::size_t>(got));
+    }
+    return text;
+  }
+  std::string receive_all() { return receive(""); }
+
+ private:
+  int socket_;
+};
+
+std::string request(const std::string& target, const std::string& body = "",
+                    const std::string& headers = "") {
+  return (body.empty() ? "GET " : "POST ") + target + " HTTP/1.1\r\nHost: x\r\n" + headers +
+         (body.empty() ? "" : "Content-Length: " + std::to_string(body.size()) + "\r\n") + "\r\n" +
+         body;
+}
+
+class HttpServerTest : public ::testing::Test {
+ protected:
+  void start(HttpServerOptions options = {}) {
+    auto server =
+        HttpServer::start(options, [this](auto exchange) { handle(std::move(exchange)); });
+    ASSERT_TRUE(server) << server.error().text();
+    server_ = *std::move(server);
+  }
+
+  void handle(std::shared_ptr<HttpExchange> exchange) {
+    const std::string& path = exchange->request().path;
+    if (path == "/stream") {
+      exchange->start(200, {{"Content-Type", "text/plain"}});
+      exchange->write("one,");
+      exchange->write("two");
+      exchange->finish();
+    } else if (path == "/hold") {
+      exchange->start(200, {});
+      exchange->write("begin");
+      exchange->on_client_gone([this] { ++num_gone_; });
+      const std::lock_guard lock(mutex_);
+      held_.push_back(std::move(exchange));
+    } else if (path == "/later") {
+      threads_.emplace_back([exchange] {
+        std::this_thread::sleep_for(20ms);
+        exchange->respond({200, {}, "later"});
+      });
+    } else {
+      exchange->respond({200, {}, path + "|" + exchange->request().body});
+    }
+  }
+
+  ~HttpServerTest() override {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  void wait_for_gone(int count) {
+    for (int i = 0; i < 300 && num_gone_ < count; ++i) std::this_thread::sleep_for(10ms);
+    EXPECT_EQ(num_gone_, count);
+  }
+
+  std::atomic<int> num_gone_{0};
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<HttpExchange>> held_;
+  std::vector<std::thread> threads_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerTest, AnswersAndKeepsTheConnection) {
+  start();
+  Client client(server_->port());
+  client.send(request("/a%20b?x=1"));
+  EXPECT_NE(client.receive("/a b|").find("200 OK"), std::string::npos);
+  client.send(request("/later"));
+  EXPECT_NE(client.receive("later").find("Content-Length: 5"), std::string::npos);
+  client.send(request("/c", "body", "Connection: close\r\n"));
+  const std::string last = client.receive_all();
+  EXPECT_NE(last.find("/c|body"), std::string::npos);
+  EXPECT_NE(last.find("Connection: close"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, TakesRequestsInPiecesAndSeveralAtOnce) {
+  start();
+  Client client(server_->port());
+  for (const char c : request("/slow", "xyz")) client.send(std::string(1, c));
+  EXPECT_NE(client.receive("/slow|xyz").find("/slow|xyz"), std::string::npos);
+  client.send(request("/1") + request("/later") + request("/3", "b") + request("/stream"));
+  const std::string all = client.receive("0\r\n\r\n");
+  EXPECT_LT(all.find("/1|"), all.find("later"));
+  EXPECT_LT(all.find("later"), all.find("/3|b"));
+  EXPECT_NE(all.find("one,two"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, StreamsInChunks) {
+  start();
+  Client client(server_->port());
+  client.send(request("/hold"));
+  EXPECT_NE(client.receive("5\r\nbegin\r\n").find("Transfer-Encoding: chunked"), std::string::npos);
+  held_.at(0)->write("more");
+  EXPECT_EQ(client.receive("\r\nmore\r\n"), "4\r\nmore\r\n");
+  held_.at(0)->finish();
+  EXPECT_EQ(client.receive("0\r\n\r\n"), "0\r\n\r\n");
+  client.send("GET /stream HTTP/1.0\r\n\r\n");
+  const std::string old = client.receive_all();
+  EXPECT_NE(old.find("\r\n\r\none,two"), std::string::npos) << old;
+  EXPECT_EQ(num_gone_, 0);
+}
+
+TEST_F(HttpServerTest, AnswersHeadAndExpectations) {
+  start();
+  Client client(server_->port());
+  client.send("HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_NE(client.receive("\r\n\r\n").find("Content-Length: 3"), std::string::npos);
+  client.send("POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_NE(client.receive("\r\n\r\n").find("100 Continue"), std::string::npos);
+  client.send("ok");
+  EXPECT_NE(client.receive("/e|ok").find("/e|ok"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, RefusesHostileRequests) {
+  start({.max_body_bytes = 100});
+  const std::pair<std::string, const char*> cases[] = {
+      {"nonsense\r\n\r\n", " 400 "},
+      {"GET / HTTP/1.1\r\n\r\n", " 400 "},
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", " 400 "},
+      {"GET / HTTP/9.9\r\nHost: a\r\n\r\n", " 400 "},
+      {request("/", std::string(200, 'x')), " 413 "},
+      {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", " 400 "},
+      {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", " 400 "},
+      {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "0\r\n\r\n",
+       " 400 "},
+      {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", " 400 "},
+      {request("/", "", "X: " + std::string(20000, 'a') + "\r\n"), " 431 "},
+      {request("/", "",
+               [] {
+                 std::string many;
+                 for (int i = 0; i < 150; ++i) many += "H" + std::to_string(i) + ": 1\r\n";
+                 return many;
+               }()),
+       " 431 "},
+  };
+  for (const auto& [text, expected] : cases) {
+    Client client(server_->port());
+    client.send(text);
+    const std::string answer = client.receive_all();
+    EXPECT_NE(answer.find(expected), std::string::npos)
+        << text.substr(0, 80) << " -> " << answer.substr(0, 200);
+  }
+  Client client(server_->port());
+  client.send(request("/fine"));
+  EXPECT_NE(client.receive("/fine|").find("200"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, EndsSlowRequests) {
+  start({.header_timeout = 100ms, .body_timeout = 100ms, .idle_timeout = 100ms});
+  Client headers(server_->port());
+  headers.send("GET / HT");
+  EXPECT_NE(headers.receive_all().find(" 408 "), std::string::npos);
+  Client body(server_->port());
+  body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
+  EXPECT_NE(body.receive_all().find(" 408 "), std::string::npos);
+  Client idle(server_->port());
+  idle.send(request("/x"));
+  const auto start_time = std::chrono::steady_clock::now();
+  idle.receive_all();
+  EXPECT_LT(std::chrono::steady_clock::now() - start_time, 2s);
+}
+
+TEST_F(HttpServerTest, NoticesClientsThatLeave) {
+  start();
+  {
+    Client client(server_->port());
+    client.send(request("/hold"));
+    client.receive("begin");
+  }
+  wait_for_gone(1);
+  held_.at(0)->write("into the void");
+  held_.at(0)->finish();
+}
+
+TEST_F(HttpServerTest, DropsClientsThatDoNotRead) {
+  start({.max_pending_bytes = 1 << 20, .write_timeout = 200ms});
+  Client client(server_->port(), 4096);
+  client.send(request("/hold"));
+  client.receive("begin");
+  for (int i = 0; i < 200 && num_gone_ == 0; ++i) {
+    held_.at(0)->write(std::string(100'000, 'x'));
+    std::this_thread::sleep_for(2ms);
+  }
+  wait_for_gone(1);
+}
+
+TEST_F(HttpServerTest, ServesManyConnectionsAtOnce) {
+  start();
+  std::atomic<int> served{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 20; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) {
+        Client client(server_->port());
+        const std::string path = "/" + std::to_string(t) + "-" + std::to_string(i);
+        client.send(request(path) + request(path));
+        const std::string both = client.receive(path + "|");
+        if (both.find(path + "|") != std::string::npos) ++served;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(served, 100);
+}
+
+TEST_F(HttpServerTest, SaysThatThePortIsInUse) {
+  start();
+  auto second = HttpServer::start({.port = server_->port()}, [](auto) {});
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().text().find("in use"), std::string::npos);
+  EXPECT_NE(second.error().text().find("--port"), std::string::npos);
+  EXPECT_FALSE(HttpServer::start({.host = "no.such.host"}, [](auto) {}));
+}
+
+TEST_F(HttpServerTest, StopsWhileAnswersAreOpen) {
+  start();
+  Client client(server_->port());
+  client.send(request("/hold"));
+  client.receive("begin");
+  server_.reset();
+  held_.at(0)->write("x");
+  held_.at(0)->finish();
+  EXPECT_EQ(client.receive_all(), "");
+}
+
+}  // namespace
+}  // namespace fathom::net
