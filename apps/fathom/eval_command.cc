@@ -73,8 +73,8 @@ void add_eval_command(CLI::App& app, int& exit_code) {
       "  fathom eval ./my-model --text wiki.txt\n"
       "  fathom eval ./my-model --text wiki.txt --max-windows 40 --json\n"
       "\n"
-      "The text is cut into windows that do not overlap, each behind one BOS token; every other\n"
-      "token is scored.");
+      "The text is cut into windows that do not overlap, each behind one BOS token;\n"
+      "every other token is scored.");
   auto flags = std::make_shared<Flags>();
   add_model_flags(*command, flags->model);
   command->add_option("--text", flags->text, "the text, a UTF-8 file")->required();

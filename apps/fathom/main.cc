@@ -5,9 +5,11 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 
 #include "command.h"
+#include "help_formatter.h"
 
 namespace fathom::app {
 
@@ -33,6 +35,8 @@ int run(int argc, char** argv) {
   int exit_code = kExitOk;
   CLI::App app(kDescription, "fathom");
   app.footer(kExamples);
+  // Commands take it over from here.
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("fathom ") + FATHOM_VERSION);
   add_serve_command(app, exit_code);

@@ -115,8 +115,8 @@ void add_pull_command(CLI::App& app, int& exit_code) {
       "  fathom pull deepseek-ai/deepseek-llm-7b-chat\n"
       "  HF_TOKEN=... fathom pull my-org/my-model --revision v1\n"
       "\n"
-      "Files go to $HF_HOME (default ~/.cache/huggingface) and are shared with other tools. A\n"
-      "download that broke off goes on where it stopped.");
+      "Files go to $HF_HOME (default ~/.cache/huggingface) and are shared with other\n"
+      "tools. A download that broke off goes on where it stopped.");
   auto flags = std::make_shared<Flags>();
   command->add_option("NAME", flags->name, "the model's name on the hub: org/name")->required();
   command->add_option("--revision", flags->revision, "branch, tag or commit")

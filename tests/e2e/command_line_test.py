@@ -92,7 +92,7 @@ def test_help_shows_examples():
     for command in ("serve", "run", "pull", "tokenize", "eval"):
         done = fathom(command, "--help")
         assert done.returncode == 0 and "Examples:" in done.stdout
-        assert max(map(len, done.stdout.splitlines())) <= 100
+        assert max(map(len, done.stdout.splitlines())) <= 80
     assert json.loads(fathom("version", "--json").stdout)["version"]
 
 
