@@ -22,8 +22,9 @@ std::vector<Entry> survivors(const SampleArgs& args, std::int64_t row, const flo
   for (std::int64_t i = 0; i < args.num_valid_tokens; ++i) {
     if (std::isfinite(logits[i])) entries.push_back({logits[i], static_cast<std::int32_t>(i)});
   }
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const Entry& a, const Entry& b) { return a.mass > b.mass; });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return a.mass > b.mass || (a.mass == b.mass && a.token < b.token);
+  });
   if (entries.empty()) return entries;
   const float temperature = args.temperature.as<float>()[row];
   if (temperature <= 0.0F) return {entries.front()};
