@@ -24,7 +24,8 @@ class HttpServer::Core {
   Core(const HttpServerOptions& options, HttpHandler handler)
       : context_(std::make_shared<asio::io_context>(1)),
         acceptor_(*context_),
-        shared_{options, std::move(handler), context_, 0} {}
+        shared_(std::make_shared<SessionShared>(
+            SessionShared{options, std::move(handler), context_, 0})) {}
 
   ~Core() {
     context_->stop();
@@ -34,7 +35,7 @@ class HttpServer::Core {
   Core& operator=(const Core&) = delete;
 
   Result<void> listen() {
-    const HttpServerOptions& options = shared_.options;
+    const HttpServerOptions& options = shared_->options;
     const std::string where = options.host + ":" + std::to_string(options.port);
     boost::system::error_code code;
     const auto address = asio::ip::make_address(options.host, code);
@@ -91,14 +92,14 @@ class HttpServer::Core {
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, code));
         continue;
       }
-      if (shared_.num_connections >= shared_.options.max_connections) continue;  // closes it
+      if (shared_->num_connections >= shared_->options.max_connections) continue;  // closes it
       asio::co_spawn(*context_, serve_connection(std::move(socket), shared_), asio::detached);
     }
   }
 
   std::shared_ptr<asio::io_context> context_;
   tcp::acceptor acceptor_;
-  SessionShared shared_;
+  std::shared_ptr<SessionShared> shared_;
   std::thread thread_;
 };
 

@@ -95,15 +95,15 @@ class Deadline {
 
 class Session {
  public:
-  Session(tcp::socket socket, SessionShared& shared)
-      : socket_(std::move(socket)), shared_(shared), options_(shared.options) {
-    ++shared_.num_connections;
+  Session(tcp::socket socket, std::shared_ptr<SessionShared> shared)
+      : socket_(std::move(socket)), shared_(std::move(shared)), options_(shared_->options) {
+    ++shared_->num_connections;
     ErrorCode ignored;
     socket_.set_option(tcp::no_delay(true), ignored);
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() { --shared_.num_connections; }
+  ~Session() { --shared_->num_connections; }
 
   asio::awaitable<void> run() {
     bool is_first = true;
@@ -141,7 +141,7 @@ class Session {
       if (code) co_return co_await refuse(code, deadline.is_over());
     }
     if (const auto [status, reason] = check(parser.get()); status != 0) {
-      co_return co_await refuse(status, reason);
+      co_return co_await refuse(status, std::string(reason));
     }
     if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
       if (!co_await send("HTTP/1.1 100 Continue\r\n\r\n")) co_return std::nullopt;
@@ -182,11 +182,11 @@ class Session {
     return refuse(0, "");  // the client went away
   }
 
-  asio::awaitable<std::optional<Parser::value_type>> refuse(int status, std::string_view reason) {
+  asio::awaitable<std::optional<Parser::value_type>> refuse(int status, std::string reason) {
     if (status == 0) co_return std::nullopt;
     keep_alive_ = false;
     HttpResponse response{status, {{"Content-Type", "application/json"}}, {}};
-    response.body = R"({"error":{"message":")" + std::string(reason) +
+    response.body = R"({"error":{"message":")" + reason +
                     R"(","type":"invalid_request_error","param":null,"code":null}})";
     co_await send(whole(response));
     // Let the client read the answer before its unread bytes turn the close into a reset.
@@ -206,10 +206,9 @@ class Session {
   // False: the connection is over.
   asio::awaitable<bool> answer(HttpRequest request) {
     auto wake = std::make_shared<asio::steady_timer>(socket_.get_executor());
-    wake->expires_at(std::chrono::steady_clock::time_point::max());
     auto exchange = std::make_shared<PendingExchange>(
-        std::move(request), options_.max_pending_bytes, shared_.context, wake);
-    shared_.handler(exchange);
+        std::move(request), options_.max_pending_bytes, shared_->context, wake);
+    shared_->handler(exchange);
     const bool is_alive = co_await send_answer(*exchange, *wake);
     if (!is_alive) exchange->client_gone();
     co_return is_alive;
@@ -219,6 +218,8 @@ class Session {
     // A request that came early looks like something to read: then only writing tells.
     bool watches = buffer_.size() == 0;
     while (true) {
+      // Before the look, so that what comes after it is not missed.
+      wake.expires_at(asio::steady_timer::time_point::max());
       PendingExchange::Progress progress = exchange.take();
       if (progress.is_aborted) co_return false;
       if (progress.whole) co_return co_await send(whole(*progress.whole));
@@ -229,7 +230,6 @@ class Session {
       if (progress.is_finished && !is_http_1_0_) bytes += "0\r\n\r\n";
       if (!bytes.empty() && !co_await send(bytes)) co_return false;
       if (progress.is_finished) co_return true;
-      wake.expires_at(std::chrono::steady_clock::time_point::max());
       if (!watches) {
         co_await wake.async_wait(kAsTuple);
         continue;
@@ -277,7 +277,7 @@ class Session {
   }
 
   tcp::socket socket_;
-  SessionShared& shared_;
+  const std::shared_ptr<SessionShared> shared_;
   const HttpServerOptions& options_;
   beast::flat_buffer buffer_;
   bool keep_alive_ = true;
@@ -287,8 +287,8 @@ class Session {
 
 }  // namespace
 
-asio::awaitable<void> serve_connection(tcp::socket socket, SessionShared& shared) {
-  Session session(std::move(socket), shared);
+asio::awaitable<void> serve_connection(tcp::socket socket, std::shared_ptr<SessionShared> shared) {
+  Session session(std::move(socket), std::move(shared));
   co_await session.run();
 }
 

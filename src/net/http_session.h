@@ -23,6 +23,6 @@ struct SessionShared {
 
 // Reads requests and writes answers until the client or a limit ends it.
 boost::asio::awaitable<void> serve_connection(boost::asio::ip::tcp::socket socket,
-                                              SessionShared& shared);
+                                              std::shared_ptr<SessionShared> shared);
 
 }  // namespace fathom::net

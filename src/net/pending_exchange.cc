@@ -86,9 +86,14 @@ void PendingExchange::client_gone() {
 
 void PendingExchange::wake() {
   // Once the server is gone there is no one to wake.
-  if (const auto context = context_.lock()) {
-    boost::asio::post(*context, [timer = wake_] { timer->cancel(); });
-  }
+  const auto context = context_.lock();
+  if (!context) return;
+  // Expiry, not cancellation: it also ends a wait that has not begun yet.
+  boost::asio::post(*context, [wake = wake_] {
+    if (const auto timer = wake.lock()) {
+      timer->expires_at(boost::asio::steady_timer::time_point::min());
+    }
+  });
 }
 
 }  // namespace fathom::net

@@ -17,10 +17,11 @@ namespace fathom::net {
 
 class PendingExchange final : public HttpExchange {
  public:
-  // `wake` is cancelled, on the I/O thread, when there is something to do for it.
+  // `wake` is made to expire, on the I/O thread, when there is something to do for it. It belongs
+  // to the connection: an exchange may outlive both it and the server.
   PendingExchange(HttpRequest request, std::size_t max_pending_bytes,
                   std::weak_ptr<boost::asio::io_context> context,
-                  std::shared_ptr<boost::asio::steady_timer> wake)
+                  std::weak_ptr<boost::asio::steady_timer> wake)
       : request_(std::move(request)),
         max_pending_bytes_(max_pending_bytes),
         context_(std::move(context)),
@@ -51,7 +52,7 @@ class PendingExchange final : public HttpExchange {
   const HttpRequest request_;
   const std::size_t max_pending_bytes_;
   const std::weak_ptr<boost::asio::io_context> context_;
-  const std::shared_ptr<boost::asio::steady_timer> wake_;
+  const std::weak_ptr<boost::asio::steady_timer> wake_;
   std::mutex mutex_;
   Progress progress_;
   bool has_started_ = false;
