@@ -47,8 +47,8 @@ checkpoint::IdentityProbe probe(const LoadedModel& model) {
   };
   if (model.chat_template) {
     made.render = [&model](std::string_view user) -> Result<std::string> {
-      auto rendered = TRY(
-          model.chat_template->render({.messages = {{.role = "user", .content = std::string(user)}}}));
+      auto rendered = TRY(model.chat_template->render(
+          {.messages = {{.role = "user", .content = std::string(user)}}}));
       return std::move(rendered.text);
     };
   }

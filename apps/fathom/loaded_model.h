@@ -12,7 +12,7 @@
 #include "tokenizer/template/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
 class App;
 }
 

@@ -75,7 +75,7 @@ Result<void> serve(Flags& flags) {
   serve::Service service({name, model.tokenizer, std::move(model.chat_template)}, *engine);
   {
     const auto server = TRY(net::HttpServer::start(
-        flags.http, [&service](auto exchange) { service.handle(std::move(exchange)); }));
+        flags.http, [&service](const auto& exchange) { service.handle(exchange); }));
     print_address(flags, name, server->port());
     int signal = 0;
     ::sigwait(&signals, &signal);

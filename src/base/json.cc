@@ -16,10 +16,12 @@ namespace json = boost::json;
 // Feeds a value_stack and keeps a hash of each key of the objects that are still open.
 class StrictHandler {
  public:
+  // NOLINTBEGIN(readability-identifier-naming): the names that the parser looks for
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+  // NOLINTEND(readability-identifier-naming)
 
   bool on_document_begin(json::error_code&) {
     stack_.reset();

@@ -200,6 +200,7 @@ Result<std::int64_t> BlobDownload::attempt(net::HttpClient& client, const Remote
         if (have + fetched + count > file.size_bytes) {
           return fail(ErrorCode::kDataLoss, file.url, "more bytes came than the file has");
         }
+        // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): the size is given
         if (!out.write(bytes.data(), count)) {
           return fail(ErrorCode::kResourceExhausted, partial.native(),
                       "cannot write: is the disk full?");

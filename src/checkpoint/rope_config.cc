@@ -18,7 +18,7 @@ constexpr Range<double> kFactors{1.0, 4096.0};
 
 Result<std::string> scaling_type(const ConfigFields& scaling) {
   const std::string type = TRY(scaling.string_or("type", ""));
-  const std::string rope_type = TRY(scaling.string_or("rope_type", ""));
+  std::string rope_type = TRY(scaling.string_or("rope_type", ""));
   if (!type.empty() && !rope_type.empty() && type != rope_type) {
     return scaling.bad("rope_type", fmt::format("'{}', but type is '{}'", rope_type, type));
   }

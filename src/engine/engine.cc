@@ -74,7 +74,7 @@ Engine::Engine(Runner runner, Scheduler scheduler)
     : runner_(std::move(runner)), scheduler_(std::move(scheduler)) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(
-    std::shared_ptr<const model::Weights> weights,
+    const std::shared_ptr<const model::Weights>& weights,
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer, device::Device& device,
     const EngineOptions& options) {
   const spec::ModelSpec& spec = weights->spec();

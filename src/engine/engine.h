@@ -43,7 +43,7 @@ struct MemoryLedger {
 class Engine final : public Generator {
  public:
   static base::Result<std::unique_ptr<Engine>> create(
-      std::shared_ptr<const model::Weights> weights,
+      const std::shared_ptr<const model::Weights>& weights,
       std::shared_ptr<const tokenizer::Tokenizer> tokenizer, device::Device& device,
       const EngineOptions& options);
   // Ends every request with kCancelled, then joins the thread.

@@ -17,13 +17,13 @@ class SchedulerTest : public ::testing::Test {
     GenerationRequest request;
     request.prompt.resize(static_cast<std::size_t>(prompt));
     request.max_tokens = max_tokens;
-    return std::make_unique<Sequence>(RequestId{++last_id_}, std::move(request),
-                                      [](GenerationDelta) {}, TextOutput(tokenizer_, {}));
+    return std::make_unique<Sequence>(
+        RequestId{++last_id_}, std::move(request), [](GenerationDelta) {},
+        TextOutput(tokenizer_, {}));
   }
 
-  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_ =
-      *tokenizer::Tokenizer::load(std::filesystem::path(FATHOM_SOURCE_DIR) /
-                                  "tests/data/models/tiny-qwen2");
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_ = *tokenizer::Tokenizer::load(
+      std::filesystem::path(FATHOM_SOURCE_DIR) / "tests/data/models/tiny-qwen2");
   std::uint64_t last_id_ = 0;
 };
 
@@ -92,12 +92,11 @@ TEST_F(SchedulerTest, KeepsItsInvariantsUnderRandomLoad) {
     ASSERT_LE(rows, limits.max_step_tokens);
     ASSERT_LE(scheduler.num_running(), limits.max_batch_size);
     ASSERT_EQ(chunks.empty(), !scheduler.has_work());
-    alive -= static_cast<int>(
-        scheduler
-            .remove_if([&](const Sequence& each) {
-              return over.contains(&each) || random() % 200 == 0;
-            })
-            .size());
+    alive -= static_cast<int>(scheduler
+                                  .remove_if([&](const Sequence& each) {
+                                    return over.contains(&each) || random() % 200 == 0;
+                                  })
+                                  .size());
     ASSERT_EQ(scheduler.num_running() + scheduler.num_waiting(), alive);
   }
   while (scheduler.has_work()) {

@@ -26,6 +26,7 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
+// NOLINTNEXTLINE(misc-unused-using-decls): found by the operator's use
 using asio::experimental::awaitable_operators::operator||;
 using Parser = http::request_parser<http::string_body>;
 

@@ -17,8 +17,6 @@
 namespace fathom::tokenizer {
 
 namespace json = boost::json;
-using base::ErrorCode;
-using base::fail;
 using base::Result;
 
 namespace {

@@ -107,7 +107,7 @@ Service::Service(ServedModel model, engine::Generator& generator)
       id_salt_(std::random_device{}()),
       worker_(kMaxWaitingTasks) {}
 
-void Service::handle(std::shared_ptr<HttpExchange> exchange) {
+void Service::handle(const std::shared_ptr<HttpExchange>& exchange) {
   const std::string& path = exchange->request().path;
   const std::string& method = exchange->request().method;
   const bool is_post = path == "/v1/chat/completions" || path == "/v1/completions";

@@ -31,7 +31,7 @@ class Service {
   // The generator must outlive the service.
   Service(ServedModel model, engine::Generator& generator);
 
-  void handle(std::shared_ptr<net::HttpExchange> exchange);
+  void handle(const std::shared_ptr<net::HttpExchange>& exchange);
 
  private:
   void handle_chat(const std::shared_ptr<net::HttpExchange>& exchange);

@@ -83,7 +83,7 @@ Result<Value> part(const Value& item, const std::optional<Value>& path, Budget& 
   if (!path || path->is(Kind::kNone)) return item;
   if (path->is(Kind::kInteger)) {
     Value value = TRY(subscript(item, *path, budget));
-    return fallback != nullptr && value.is(Kind::kUndefined) ? *fallback : std::move(value);
+    return fallback != nullptr && value.is(Kind::kUndefined) ? *fallback : value;
   }
   return follow_path(item, TRY(expect_text(*path, "attribute")).bytes(), fallback, budget);
 }

@@ -303,7 +303,7 @@ std::string float_text(double value) {
   std::array<char, 64> buffer{};
   const auto scientific = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
                                         std::chars_format::scientific);
-  const std::string text(buffer.data(), scientific.ptr);
+  std::string text(buffer.data(), scientific.ptr);
   const auto exponent_at = text.find('e');
   const int exponent = std::atoi(text.c_str() + exponent_at + 1);
   // Python writes 1e-05 and 1e+16, but 0.0001 and 1000000000000000.0.
