@@ -69,10 +69,10 @@ TEST(ModelConfig, ReadsEverySpellingOfRopeScaling) {
   EXPECT_EQ(with({{"rope_theta", nullptr}, {"rope_parameters", inside}}).spec.rope, linear);
   EXPECT_EQ(with({{"rope_scaling", type}, {"rope_parameters", inside}}).spec.rope, linear);
   EXPECT_EQ(with({{"rope_scaling", nullptr}}).spec.rope, RopeSpec{});
-  EXPECT_EQ(with({{"rope_parameters", json::object{{"rope_type", "default"},
-                                                   {"rope_theta", 10000.0}}}})
-                .spec.rope,
-            RopeSpec{});
+  EXPECT_EQ(
+      with({{"rope_parameters", json::object{{"rope_type", "default"}, {"rope_theta", 10000.0}}}})
+          .spec.rope,
+      RopeSpec{});
   const json::object llama3{{"rope_type", "llama3"},
                             {"factor", 8.0},
                             {"low_freq_factor", 1.0},

@@ -48,8 +48,10 @@ TEST_F(ModelFolderTest, OpensShardsAndSingleFiles) {
 TEST_F(ModelFolderTest, SaysWhichTensorDisagrees) {
   auto folder = ModelFolder::open(kModels / "mini-llama");
   ASSERT_TRUE(folder);
-  EXPECT_NE(folder->tensor("lm_head.weight", {4096, 255}).error().text().find(
-                "shape [4096, 256], but the configuration needs [4096, 255]"),
+  EXPECT_NE(folder->tensor("lm_head.weight", {4096, 255})
+                .error()
+                .text()
+                .find("shape [4096, 256], but the configuration needs [4096, 255]"),
             std::string::npos);
   EXPECT_NE(folder->tensor("nothing", {1}).error().text().find("no tensor 'nothing'"),
             std::string::npos);
@@ -90,8 +92,9 @@ TEST_F(ModelFolderTest, RefusesAnIndexThatLies) {
 TEST_F(ModelFolderTest, RefusesATensorInTwoFiles) {
   copy("tiny-qwen2");
   fs::copy_file(folder_ / "model.safetensors", folder_ / "b.safetensors");
-  write("model.safetensors.index.json",
-        R"({"weight_map": {"lm_head.weight": "model.safetensors", "model.norm.weight": "b.safetensors"}})");
+  write(
+      "model.safetensors.index.json",
+      R"({"weight_map": {"lm_head.weight": "model.safetensors", "model.norm.weight": "b.safetensors"}})");
   EXPECT_NE(refusal().find("stands in"), std::string::npos) << refusal();
 }
 

@@ -89,8 +89,8 @@ TEST(Safetensors, RefusesWhatIsWrong) {
 }
 
 TEST(Safetensors, RefusesEveryTruncationOfARealFile) {
-  const std::string file = file_of(
-      R"({"a":{"dtype":"BF16","shape":[8],"data_offsets":[0,16]}})", 16);
+  const std::string file =
+      file_of(R"({"a":{"dtype":"BF16","shape":[8],"data_offsets":[0,16]}})", 16);
   EXPECT_EQ(refusal(file), "");
   for (std::size_t size = 0; size < file.size(); ++size) {
     EXPECT_NE(refusal(file.substr(0, size)), "") << size;

@@ -23,9 +23,10 @@ struct PagedKv {
 // graph may replay with other contents. Rows of one sequence are consecutive and in order of
 // position; a decode step of a sequence has one row, a chunk of its prompt many.
 struct RaggedBatch {
-  tensor::View positions;     // i32 [num_tokens]: position of the row in its sequence
-  tensor::View slots;         // i32 [num_tokens]: block * block_tokens + offset; -1 writes nothing
-  tensor::View query_starts;  // i32 [num_sequences + 1]: first row of each sequence; ends at num_tokens
+  tensor::View positions;  // i32 [num_tokens]: position of the row in its sequence
+  tensor::View slots;      // i32 [num_tokens]: block * block_tokens + offset; -1 writes nothing
+  tensor::View
+      query_starts;  // i32 [num_sequences + 1]: first row of each sequence; ends at num_tokens
   tensor::View context_lens;  // i32 [num_sequences]: tokens in the cache after this step's append
   tensor::View block_tables;  // i32 [num_sequences, max_blocks]: blocks in order of position
 
