@@ -1,7 +1,9 @@
 // Two columns of text.
 #include "help_formatter.h"
 
+#include <CLI/CLI.hpp>
 #include <sstream>
+#include <string>
 
 namespace fathom::app {
 namespace {
@@ -43,21 +45,30 @@ std::string value_name(const CLI::Option& option) {
   return name == "INT" || name == "UINT" || name == "FLOAT" ? "N" : name;
 }
 
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  // One option: its name and value in the left column, its description wrapped in the right.
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    std::string left = option->get_name(is_positional, true);
+    const bool takes_value = option->get_type_size() != 0;
+    if (!is_positional && takes_value) left += " " + value_name(*option);
+    std::string right = option->get_description();
+    if (takes_value && !option->get_default_str().empty()) {
+      right += " (default: " + option->get_default_str() + ")";
+    }
+    return two_columns(left, right);
+  }
+
+  // One command of the overview.
+  std::string make_subcommand(const CLI::App* command) const override {
+    return two_columns(command->get_display_name(), command->get_description());
+  }
+};
+
 }  // namespace
 
-std::string HelpFormatter::make_option(const CLI::Option* option, bool is_positional) const {
-  std::string left = option->get_name(is_positional, true);
-  const bool takes_value = option->get_type_size() != 0;
-  if (!is_positional && takes_value) left += " " + value_name(*option);
-  std::string right = option->get_description();
-  if (takes_value && !option->get_default_str().empty()) {
-    right += " (default: " + option->get_default_str() + ")";
-  }
-  return two_columns(left, right);
-}
-
-std::string HelpFormatter::make_subcommand(const CLI::App* command) const {
-  return two_columns(command->get_display_name(), command->get_description());
+std::shared_ptr<CLI::FormatterBase> make_help_formatter() {
+  return std::make_shared<HelpFormatter>();
 }
 
 }  // namespace fathom::app

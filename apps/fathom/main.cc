@@ -36,7 +36,7 @@ int run(int argc, char** argv) {
   CLI::App app(kDescription, "fathom");
   app.footer(kExamples);
   // Commands take it over from here.
-  app.formatter(std::make_shared<HelpFormatter>());
+  app.formatter(make_help_formatter());
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("fathom ") + FATHOM_VERSION);
   add_serve_command(app, exit_code);
