@@ -38,6 +38,10 @@ class CheckArchitecture(unittest.TestCase):
             "#include <string>\n", '#include <string>\n#include "engine/engine.h"\n'))
         self.assertIn("base may not use engine", self.faults())
 
+    def test_lets_a_test_use_the_layers_below_its_own_and_no_others(self):
+        self.edit("src/net/http_server_test.cc", lambda t: t + '#include "engine/engine.h"\n')
+        self.assertIn("net may not use engine", self.faults())
+
     def test_refuses_a_cycle(self):
         self.edit("src/base/check.h", lambda t: t.replace(
             "#include <string_view>\n", '#include <string_view>\n#include "base/result.h"\n'))
