@@ -73,6 +73,11 @@ PendingExchange::Progress PendingExchange::take() {
                                            .is_aborted = progress_.is_aborted});
 }
 
+bool PendingExchange::is_aborted() {
+  const std::lock_guard lock(mutex_);
+  return progress_.is_aborted;
+}
+
 void PendingExchange::client_gone() {
   std::function<void()> callback;
   {

@@ -44,6 +44,7 @@ class PendingExchange final : public HttpExchange {
     bool is_aborted = false;
   };
   Progress take();
+  bool is_aborted();
   void client_gone();
 
  private:
