@@ -44,14 +44,15 @@ void Connection::end_operation(const ErrorCode& code) {
   notify();
 }
 
-asio::awaitable<bool> Connection::handshake(std::chrono::milliseconds timeout) {
+asio::awaitable<bool> Connection::handshake(std::chrono::milliseconds timeout,
+                                            const std::function<bool()>& gives_up) {
   if (!tls_) co_return true;
   const auto deadline = Clock::now() + timeout;
   is_busy_ = true;
   tls_->async_handshake(asio::ssl::stream_base::server,
                         [self = shared_from_this()](ErrorCode code) { self->end_operation(code); });
   while (is_busy_) {
-    if (Clock::now() >= deadline) {
+    if (Clock::now() >= deadline || gives_up()) {
       break_off();
       co_return false;
     }

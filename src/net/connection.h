@@ -27,8 +27,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // `tls` may be null: plain TCP. Reading pauses at max_received_bytes that no one took.
   Connection(Socket socket, Tls tls, std::size_t max_received_bytes);
 
-  // False: not TLS, or not in time.
-  boost::asio::awaitable<bool> handshake(std::chrono::milliseconds timeout);
+  // False: not TLS, not in time, or `gives_up` said so.
+  boost::asio::awaitable<bool> handshake(std::chrono::milliseconds timeout,
+                                         const std::function<bool()>& gives_up);
 
   // What came and was not yet taken; the reader erases what it takes.
   std::string& received() { return received_; }

@@ -110,6 +110,14 @@ TEST_P(HttpDrainTest, LetsAnswersFinishAndTakesRequestsThatHaveBegun) {
   EXPECT_TRUE(drained.get());
 }
 
+TEST_P(HttpDrainTest, DoesNotWaitForConnectionsThatSayNothing) {
+  const RawClient silent(server_->port(), {});
+  std::this_thread::sleep_for(20ms);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(server_->drain(5s));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+}
+
 TEST_P(HttpDrainTest, SaysThatItsTimeIsUp) {
   RawClient streaming = connect();
   streaming.send(kHold);

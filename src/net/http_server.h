@@ -41,6 +41,8 @@ struct HttpServerOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one
   std::size_t max_body_bytes = std::size_t{8} << 20;
+  // Of all bodies that are being read or answered; over it, requests get 503.
+  std::size_t max_total_body_bytes = std::size_t{256} << 20;
   std::uint32_t max_header_bytes = 16 << 10;
   std::size_t max_headers = 100;
   std::size_t max_connections = 1024;

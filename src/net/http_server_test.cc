@@ -55,6 +55,11 @@ class HttpServerTest : public ::testing::TestWithParam<bool> {
       exchange->on_client_gone([this] { ++num_gone_; });
       const std::lock_guard lock(mutex_);
       held_.push_back(std::move(exchange));
+    } else if (path == "/break") {
+      exchange->respond({200, {{"A", "1\r\nInjected: 1"}, {"Good", "1"}}, "done"});
+    } else if (path == "/callback") {
+      exchange->on_client_gone([exchange, holds = callback_holds_] {});
+      exchange->respond({200, {}, "done"});
     } else if (path == "/later") {
       threads_.emplace_back([exchange] {
         std::this_thread::sleep_for(20ms);
@@ -77,6 +82,7 @@ class HttpServerTest : public ::testing::TestWithParam<bool> {
   TestCertificate certificate_{GetParam()};
   std::atomic<int> num_gone_{0};
   std::mutex mutex_;
+  std::shared_ptr<int> callback_holds_;
   std::vector<std::shared_ptr<HttpExchange>> held_;
   std::vector<std::thread> threads_;
   std::unique_ptr<HttpServer> server_;
@@ -169,6 +175,58 @@ TEST_P(HttpServerTest, RefusesHostileRequests) {
   RawClient client = connect();
   client.send(request("/fine"));
   EXPECT_NE(client.receive("/fine|").find("200"), std::string::npos);
+}
+
+TEST_P(HttpServerTest, BoundsTheBodiesOfAllConnections) {
+  start({.max_total_body_bytes = 1000});
+  const std::string half = "POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 800\r\n\r\n";
+  {
+    RawClient first = connect();
+    first.send(half + std::string(700, 'a'));
+    std::this_thread::sleep_for(50ms);
+    RawClient second = connect();
+    second.send(half + std::string(400, 'b'));
+    EXPECT_NE(second.receive_all().find(" 503 "), std::string::npos);
+    first.send(std::string(100, 'a'));
+    EXPECT_NE(first.receive("aaa").find(" 200 "), std::string::npos);
+  }
+  for (int i = 0; i < 5; ++i) {
+    RawClient next = connect();
+    next.send(half + std::string(800, 'c'));
+    EXPECT_NE(next.receive("ccc").find(" 200 "), std::string::npos);
+  }
+}
+
+TEST_P(HttpServerTest, AnswersHeadOfAStreamWithoutABody) {
+  start();
+  RawClient client = connect();
+  client.send("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n" + request("/after"));
+  const std::string both = client.receive("/after|");
+  EXPECT_EQ(both.find("one"), std::string::npos) << both;
+  EXPECT_NE(both.find("\r\n\r\nHTTP/1.1 200 OK"), std::string::npos) << both;
+}
+
+TEST_P(HttpServerTest, LeavesHeadersWithLineBreaksOut) {
+  start();
+  RawClient client = connect();
+  client.send(request("/break"));
+  const std::string answer = client.receive("done");
+  EXPECT_EQ(answer.find("Injected"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Good: 1\r\n"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Date: "), std::string::npos) << answer;
+}
+
+TEST_P(HttpServerTest, LetsGoOfTheCallbackWhenAnswered) {
+  start();
+  auto held = std::make_shared<int>(1);
+  const std::weak_ptr<int> watch = held;
+  callback_holds_ = std::move(held);
+  RawClient client = connect();
+  client.send(request("/callback"));
+  client.receive("done");
+  callback_holds_.reset();
+  for (int i = 0; i < 300 && !watch.expired(); ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(watch.expired());
 }
 
 TEST_P(HttpServerTest, EndsSlowRequests) {

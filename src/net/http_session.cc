@@ -26,9 +26,17 @@ namespace {
 
 using Clock = Connection::Clock;
 
+const std::function<bool()> kNever = [] { return false; };
+
+// The ends of OpenAI's error objects.
+constexpr const char* kClientFault =
+    R"(","type":"invalid_request_error","param":null,"code":null}})";
+constexpr const char* kServerFault = R"(","type":"server_error","param":null,"code":null}})";
+
 // Room for the next request's beginning while one is answered.
 constexpr std::size_t kReadAheadBytes = 16 << 10;
 const RequestReader::Refusal kTooSlow{408, "the request came too slowly"};
+const RequestReader::Refusal kTooMuch{503, "too many bytes of requests are held; try again later"};
 
 class Session {
  public:
@@ -43,19 +51,26 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session() {
     connection_->break_off();
+    count_body(0);
     shared_->wakes.erase(connection_->wake());
     shared_->check_drained();
   }
 
   asio::awaitable<void> run() {
-    if (!co_await connection_->handshake(options_.header_timeout)) co_return;
+    const std::function<bool()> is_draining = [this] { return shared_->is_draining; };
+    if (!co_await connection_->handshake(options_.header_timeout, is_draining)) co_return;
     auto patience = options_.header_timeout;
     while (true) {
       if (!co_await wait_for_request(patience)) co_return;
       patience = options_.idle_timeout;
       std::optional<HttpRequest> request = co_await read_request();
-      if (!request) co_return;
+      if (!request) {
+        count_body(0);
+        if (refusal_) co_await refuse(*refusal_);
+        co_return;
+      }
       if (!co_await answer(*std::move(request))) co_return;
+      count_body(0);
       if (!framing_.keep_alive) break;
     }
     co_await connection_->close();
@@ -77,7 +92,7 @@ class Session {
     co_return true;
   }
 
-  // Nothing: the connection is over; a refusal, if one was due, has been sent.
+  // Nothing: the connection is over, but for the refusal that is due, if any.
   asio::awaitable<std::optional<HttpRequest>> read_request() {
     RequestReader reader(options_);
     auto deadline = Clock::now() + options_.header_timeout;
@@ -88,7 +103,12 @@ class Session {
       const std::size_t taken = reader.consume(received);
       received.erase(0, taken);
       if (reader.state() == RequestReader::State::kRefused) {
-        co_await refuse(reader.refusal());
+        refusal_ = reader.refusal();
+        co_return std::nullopt;
+      }
+      count_body(reader.num_body_bytes());
+      if (shared_->num_body_bytes > options_.max_total_body_bytes) {
+        refusal_ = kTooMuch;
         co_return std::nullopt;
       }
       if (reader.state() == RequestReader::State::kDone) break;
@@ -103,7 +123,7 @@ class Session {
       if (taken > 0 && !received.empty()) continue;
       if (connection_->has_ended()) co_return std::nullopt;
       if (Clock::now() >= deadline) {
-        co_await refuse(kTooSlow);
+        refusal_ = kTooSlow;
         co_return std::nullopt;
       }
       connection_->keep_reading();
@@ -116,13 +136,18 @@ class Session {
     co_return request;
   }
 
+  void count_body(std::size_t num_bytes) {
+    shared_->num_body_bytes += num_bytes - num_body_bytes_;
+    num_body_bytes_ = num_bytes;
+  }
+
   asio::awaitable<bool> send_continue() { return send("HTTP/1.1 100 Continue\r\n\r\n"); }
 
   asio::awaitable<void> refuse(const RequestReader::Refusal& refusal) {
     framing_.keep_alive = false;
     HttpResponse response{refusal.status, {{"Content-Type", "application/json"}}, {}};
     response.body = R"({"error":{"message":")" + refusal.reason +
-                    R"(","type":"invalid_request_error","param":null,"code":null}})";
+                    (refusal.status < 500 ? kClientFault : kServerFault);
     if (co_await send(whole_text(response, framing_))) co_await connection_->close();
   }
 
@@ -132,7 +157,9 @@ class Session {
         std::move(request), options_.max_pending_bytes, shared_->context, connection_->wake());
     shared_->handler(exchange);
     const bool is_alive = co_await send_answer(*exchange);
-    if (!is_alive) {
+    if (is_alive) {
+      exchange->answered();
+    } else {
       connection_->break_off();
       exchange->client_gone();
     }
@@ -172,7 +199,6 @@ class Session {
   // False: the client is gone, or did not take the bytes in time. A client that only closed its
   // sending end still gets them.
   asio::awaitable<bool> send(std::string bytes) {
-    static const std::function<bool()> kNever = [] { return false; };
     return connection_->send(std::move(bytes), options_.write_timeout, kNever);
   }
 
@@ -180,6 +206,8 @@ class Session {
   const HttpServerOptions& options_;
   const std::shared_ptr<Connection> connection_;
   Framing framing_;
+  std::size_t num_body_bytes_ = 0;
+  std::optional<RequestReader::Refusal> refusal_;
 };
 
 }  // namespace

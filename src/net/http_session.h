@@ -23,6 +23,7 @@ struct SessionShared {
   std::weak_ptr<boost::asio::io_context> context;
   std::set<std::shared_ptr<boost::asio::steady_timer>> wakes;  // of the open connections
   bool is_draining = false;
+  std::size_t num_body_bytes = 0;  // of requests that are read or answered
 
   std::mutex mutex;
   std::condition_variable is_empty;  // notified when, draining, the last connection ends

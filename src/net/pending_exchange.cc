@@ -89,6 +89,12 @@ void PendingExchange::client_gone() {
   if (callback) callback();
 }
 
+void PendingExchange::answered() {
+  std::function<void()> callback;  // destroyed after the lock is released
+  const std::lock_guard lock(mutex_);
+  callback = std::move(on_gone_);
+}
+
 void PendingExchange::wake() {
   // Once the server is gone there is no one to wake.
   const auto context = context_.lock();

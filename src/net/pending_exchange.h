@@ -46,6 +46,8 @@ class PendingExchange final : public HttpExchange {
   Progress take();
   bool is_aborted();
   void client_gone();
+  // Lets go of the callback: what it holds may hold this exchange.
+  void answered();
 
  private:
   void wake();

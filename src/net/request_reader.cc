@@ -102,6 +102,8 @@ void RequestReader::end_headers() {
   }
 }
 
+std::size_t RequestReader::num_body_bytes() const { return parser_->get().body().size(); }
+
 HttpRequest RequestReader::take() {
   request_.body = std::move(parser_->get().body());
   return std::move(request_);

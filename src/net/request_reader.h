@@ -41,6 +41,8 @@ class RequestReader {
   bool keep_alive() const { return keep_alive_; }
   bool is_http_1_0() const { return is_http_1_0_; }
   bool expects_continue() const { return expects_continue_; }
+  // Of the body, so far.
+  std::size_t num_body_bytes() const;
   // In kDone, once. Trailers are left out: they may not change what the headers said.
   HttpRequest take();
 

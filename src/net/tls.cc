@@ -29,6 +29,13 @@ void warn_if_readable_by_others(const std::string& file) {
   }
 }
 
+void warn_if_expired(SSL_CTX* context, const std::string& file) {
+  const X509* leaf = SSL_CTX_get0_certificate(context);
+  if (leaf != nullptr && X509_cmp_current_time(X509_get0_notAfter(leaf)) < 0) {
+    base::log_warning("{}: this certificate has expired", file);
+  }
+}
+
 }  // namespace
 
 Result<std::shared_ptr<ssl::context>> load_tls(const std::string& certificate_file,
@@ -67,6 +74,7 @@ Result<std::shared_ptr<ssl::context>> load_tls(const std::string& certificate_fi
     return fail(ErrorCode::kInvalidArgument, key_file, "this is not the key of the certificate {}",
                 certificate_file);
   }
+  warn_if_expired(native, certificate_file);
   return context;
 }
 

@@ -7,7 +7,7 @@
 #include "base/result.h"
 
 namespace boost::asio::ssl {
-class context;
+class context;  // NOLINT(readability-identifier-naming)
 }  // namespace boost::asio::ssl
 
 namespace fathom::net {

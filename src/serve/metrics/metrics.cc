@@ -31,6 +31,8 @@ constexpr std::array<std::string_view, 6> kMethods = {"GET",     "POST", "HEAD",
                                                       "OPTIONS", "PUT",  "DELETE"};
 constexpr std::array<const char*, 6> kStatusClasses = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
+const Buckets kTokenIntervalBuckets = token_interval_buckets();
+
 double non_negative(double value) { return value > 0 ? value : 0; }
 double amount(std::int64_t value) { return static_cast<double>(std::max<std::int64_t>(value, 0)); }
 
@@ -250,9 +252,9 @@ void Metrics::record_token_interval(double seconds, std::int64_t count) {
   if (count <= 0) return;
   seconds = non_negative(seconds);
   if (count == 1) return series_->histograms.token_interval.Observe(seconds);
-  static const Buckets kBuckets = token_interval_buckets();
-  std::vector<double> increments(kBuckets.size() + 1, 0);
-  const auto bucket = std::ranges::lower_bound(kBuckets, seconds) - kBuckets.begin();
+  std::vector<double> increments(kTokenIntervalBuckets.size() + 1, 0);
+  const auto bucket =
+      std::ranges::lower_bound(kTokenIntervalBuckets, seconds) - kTokenIntervalBuckets.begin();
   increments[static_cast<std::size_t>(bucket)] = amount(count);
   series_->histograms.token_interval.ObserveMultiple(increments, seconds * amount(count));
 }
