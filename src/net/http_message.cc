@@ -23,7 +23,8 @@ std::string_view reason_phrase(int status) {
     int status;
     std::string_view text;
   };
-  static constexpr std::array<Phrase, 19> kPhrases = {{{200, "OK"},
+  static constexpr std::array<Phrase, 20> kPhrases = {{{200, "OK"},
+                                                       {204, "No Content"},
                                                        {400, "Bad Request"},
                                                        {401, "Unauthorized"},
                                                        {403, "Forbidden"},

@@ -6,10 +6,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <thread>
 
 #include "base/log.h"
 #include "net/http_session.h"
+#include "net/tls.h"
 
 namespace fathom::net {
 
@@ -24,8 +27,11 @@ class HttpServer::Core {
   Core(const HttpServerOptions& options, HttpHandler handler)
       : context_(std::make_shared<asio::io_context>(1)),
         acceptor_(*context_),
-        shared_(std::make_shared<SessionShared>(
-            SessionShared{options, std::move(handler), context_, 0})) {}
+        shared_(std::make_shared<SessionShared>()) {
+    shared_->options = options;
+    shared_->handler = std::move(handler);
+    shared_->context = context_;
+  }
 
   ~Core() {
     context_->stop();
@@ -33,6 +39,18 @@ class HttpServer::Core {
   }
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
+
+  Result<void> prepare_tls() {
+    const HttpServerOptions& options = shared_->options;
+    if (options.tls_certificate_file.empty() && options.tls_key_file.empty()) return {};
+    if (options.tls_certificate_file.empty() || options.tls_key_file.empty()) {
+      return fail(ErrorCode::kInvalidArgument,
+                  options.tls_key_file.empty() ? "--tls-key" : "--tls-cert",
+                  "missing: TLS needs both a certificate and its key");
+    }
+    shared_->tls = TRY(load_tls(options.tls_certificate_file, options.tls_key_file));
+    return {};
+  }
 
   Result<void> listen() {
     const HttpServerOptions& options = shared_->options;
@@ -53,18 +71,32 @@ class HttpServer::Core {
                   "the port is in use; stop the other server or choose another with --port");
     }
     if (code) return fail(ErrorCode::kUnavailable, where, "cannot listen: {}", code.message());
+    port_ = acceptor_.local_endpoint(code).port();
     asio::co_spawn(*context_, accept(), asio::detached);
     thread_ = std::thread([this] { run(); });
     return {};
   }
 
-  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  std::uint16_t port() const { return port_; }
 
   void stop_accepting() {
     asio::post(*context_, [this] {
       boost::system::error_code ignored;
       acceptor_.close(ignored);
     });
+  }
+
+  bool drain(std::chrono::milliseconds timeout) {
+    asio::post(*context_, [this] {
+      boost::system::error_code ignored;
+      acceptor_.close(ignored);
+      shared_->is_draining = true;
+      for (const auto& wake : shared_->wakes)
+        wake->expires_at(Connection::Clock::time_point::min());
+      shared_->check_drained();
+    });
+    std::unique_lock lock(shared_->mutex);
+    return shared_->is_empty.wait_for(lock, timeout, [this] { return shared_->has_drained; });
   }
 
  private:
@@ -92,13 +124,16 @@ class HttpServer::Core {
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, code));
         continue;
       }
-      if (shared_->num_connections >= shared_->options.max_connections) continue;  // closes it
+      // Left here, the socket closes.
+      if (shared_->is_draining) break;
+      if (shared_->wakes.size() >= shared_->options.max_connections) continue;
       asio::co_spawn(*context_, serve_connection(std::move(socket), shared_), asio::detached);
     }
   }
 
   std::shared_ptr<asio::io_context> context_;
   tcp::acceptor acceptor_;
+  std::uint16_t port_ = 0;
   std::shared_ptr<SessionShared> shared_;
   std::thread thread_;
 };
@@ -109,11 +144,13 @@ HttpServer::~HttpServer() = default;
 Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpServerOptions& options,
                                                       HttpHandler handler) {
   auto core = std::make_shared<Core>(options, std::move(handler));
+  TRY(core->prepare_tls());
   TRY(core->listen());
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(core)));
 }
 
 std::uint16_t HttpServer::port() const { return core_->port(); }
 void HttpServer::stop_accepting() { core_->stop_accepting(); }
+bool HttpServer::drain(std::chrono::milliseconds timeout) { return core_->drain(timeout); }
 
 }  // namespace fathom::net

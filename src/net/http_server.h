@@ -22,7 +22,8 @@ class HttpExchange {
   virtual const HttpRequest& request() const = 0;
   // The whole answer. Once, and not after start().
   virtual void respond(HttpResponse response) = 0;
-  // An answer in pieces: headers, then any number of writes, then the end.
+  // An answer in pieces: headers, then any number of writes, then the end. To a HEAD request only
+  // the headers are sent.
   virtual void start(int status, HttpHeaders headers) = 0;
   virtual void write(std::string piece) = 0;
   virtual void finish() = 0;
@@ -40,11 +41,16 @@ struct HttpServerOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one
   std::size_t max_body_bytes = std::size_t{8} << 20;
+  // Of all bodies that are being read or answered; over it, requests get 503.
+  std::size_t max_total_body_bytes = std::size_t{256} << 20;
   std::uint32_t max_header_bytes = 16 << 10;
   std::size_t max_headers = 100;
   std::size_t max_connections = 1024;
   std::size_t max_pending_bytes = std::size_t{4} << 20;  // written, but not yet taken by the client
-  std::chrono::milliseconds header_timeout{10'000};
+  // PEM: the certificate with its chain, leaf first, and its key. Both, or neither: plain HTTP.
+  std::string tls_certificate_file;
+  std::string tls_key_file;
+  std::chrono::milliseconds header_timeout{10'000};  // the first byte, the headers, a TLS handshake
   std::chrono::milliseconds body_timeout{60'000};
   std::chrono::milliseconds idle_timeout{75'000};   // between two requests of a connection
   std::chrono::milliseconds write_timeout{30'000};  // for the client to take what was written
@@ -52,7 +58,8 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  // Listens and answers from a thread of its own. A port in use is an error that says so.
+  // Listens and answers from a thread of its own. A port in use, and TLS files that are missing,
+  // unreadable or do not belong together are errors that say so.
   static base::Result<std::unique_ptr<HttpServer>> start(const HttpServerOptions& options,
                                                          HttpHandler handler);
   // Closes every connection and joins the thread. Exchanges that live on do nothing more.
@@ -61,8 +68,13 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   std::uint16_t port() const;
-  // No new connections; those that are open go on.
+  // No new connections; those that are open go on. Thread-safe.
   void stop_accepting();
+  // Stops accepting, closes connections between two requests, and lets what runs finish: a request
+  // that has begun is read, handled and answered with Connection: close. Waits until the last
+  // connection is closed; false if some are still open after `timeout`. Thread-safe, but not for a
+  // handler: it would wait for itself.
+  bool drain(std::chrono::milliseconds timeout);
 
  private:
   class Core;

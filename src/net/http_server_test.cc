@@ -1,12 +1,7 @@
-// The server against raw sockets: whole, split, cut, hostile and slow.
+// The server against raw sockets, plain and TLS: whole, split, cut, hostile and slow.
 #include "net/http_server.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <mutex>
@@ -14,57 +9,12 @@
 #include <thread>
 #include <vector>
 
+#include "net/raw_client_test_data.h"
+
 namespace fathom::net {
 namespace {
 
 using namespace std::chrono_literals;
-
-// A TCP connection to a local port.
-class Client {
- public:
-  explicit Client(std::uint16_t port, int receive_buffer = 0)
-      : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    if (receive_buffer > 0) {
-      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
-    }
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-  ~Client() { close(); }
-  void close() {
-    if (socket_ >= 0) ::close(socket_);
-    socket_ = -1;
-  }
-  void send(std::string_view text) {
-    while (!text.empty()) {
-      const auto sent = ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      text.remove_prefix(static_cast<std::size_t>(sent));
-    }
-  }
-  // What comes until `end` appears, the connection closes, or nothing comes for a while.
-  std::string receive(std::string_view end, std::chrono::milliseconds patience = 3000ms) {
-    std::string text;
-    while (end.empty() || text.find(end) == std::string::npos) {
-      pollfd poll{socket_, POLLIN, 0};
-      if (::poll(&poll, 1, static_cast<int>(patience.count())) <= 0) break;
-      char bytes[4096];
-      const auto got = ::recv(socket_, bytes, sizeof(bytes), 0);
-      if (got <= 0) break;
-      text.append(bytes, static_cast<std::size_t>(got));
-    }
-    return text;
-  }
-  std::string receive_all() { return receive(""); }
-
- private:
-  int socket_;
-};
 
 std::string request(const std::string& target, const std::string& body = "",
                     const std::string& headers = "") {
@@ -73,13 +23,23 @@ std::string request(const std::string& target, const std::string& body = "",
          body;
 }
 
-class HttpServerTest : public ::testing::Test {
+// The parameter: with TLS.
+class HttpServerTest : public ::testing::TestWithParam<bool> {
  protected:
   void start(HttpServerOptions options = {}) {
+    if (GetParam()) {
+      options.tls_certificate_file = certificate_.certificate_file();
+      options.tls_key_file = certificate_.key_file();
+    }
     auto server =
         HttpServer::start(options, [this](auto exchange) { handle(std::move(exchange)); });
     ASSERT_TRUE(server) << server.error().text();
     server_ = *std::move(server);
+  }
+
+  RawClient connect(int receive_buffer_bytes = 0) {
+    return RawClient(server_->port(),
+                     {.tls = GetParam(), .receive_buffer_bytes = receive_buffer_bytes});
   }
 
   void handle(std::shared_ptr<HttpExchange> exchange) {
@@ -95,6 +55,11 @@ class HttpServerTest : public ::testing::Test {
       exchange->on_client_gone([this] { ++num_gone_; });
       const std::lock_guard lock(mutex_);
       held_.push_back(std::move(exchange));
+    } else if (path == "/break") {
+      exchange->respond({200, {{"A", "1\r\nInjected: 1"}, {"Good", "1"}}, "done"});
+    } else if (path == "/callback") {
+      exchange->on_client_gone([exchange, holds = callback_holds_] {});
+      exchange->respond({200, {}, "done"});
     } else if (path == "/later") {
       threads_.emplace_back([exchange] {
         std::this_thread::sleep_for(20ms);
@@ -114,16 +79,21 @@ class HttpServerTest : public ::testing::Test {
     EXPECT_EQ(num_gone_, count);
   }
 
+  TestCertificate certificate_{GetParam()};
   std::atomic<int> num_gone_{0};
   std::mutex mutex_;
+  std::shared_ptr<int> callback_holds_;
   std::vector<std::shared_ptr<HttpExchange>> held_;
   std::vector<std::thread> threads_;
   std::unique_ptr<HttpServer> server_;
 };
 
-TEST_F(HttpServerTest, AnswersAndKeepsTheConnection) {
+INSTANTIATE_TEST_SUITE_P(Plain, HttpServerTest, ::testing::Values(false));
+INSTANTIATE_TEST_SUITE_P(Tls, HttpServerTest, ::testing::Values(true));
+
+TEST_P(HttpServerTest, AnswersAndKeepsTheConnection) {
   start();
-  Client client(server_->port());
+  RawClient client = connect();
   client.send(request("/a%20b?x=1"));
   EXPECT_NE(client.receive("/a b|").find("200 OK"), std::string::npos);
   client.send(request("/later"));
@@ -134,9 +104,9 @@ TEST_F(HttpServerTest, AnswersAndKeepsTheConnection) {
   EXPECT_NE(last.find("Connection: close"), std::string::npos);
 }
 
-TEST_F(HttpServerTest, TakesRequestsInPiecesAndSeveralAtOnce) {
+TEST_P(HttpServerTest, TakesRequestsInPiecesAndSeveralAtOnce) {
   start();
-  Client client(server_->port());
+  RawClient client = connect();
   for (const char c : request("/slow", "xyz")) client.send(std::string(1, c));
   EXPECT_NE(client.receive("/slow|xyz").find("/slow|xyz"), std::string::npos);
   client.send(request("/1") + request("/later") + request("/3", "b") + request("/stream"));
@@ -146,9 +116,9 @@ TEST_F(HttpServerTest, TakesRequestsInPiecesAndSeveralAtOnce) {
   EXPECT_NE(all.find("one,two"), std::string::npos);
 }
 
-TEST_F(HttpServerTest, StreamsInChunks) {
+TEST_P(HttpServerTest, StreamsInChunks) {
   start();
-  Client client(server_->port());
+  RawClient client = connect();
   client.send(request("/hold"));
   EXPECT_NE(client.receive("5\r\nbegin\r\n").find("Transfer-Encoding: chunked"), std::string::npos);
   held_.at(0)->write("more");
@@ -161,9 +131,9 @@ TEST_F(HttpServerTest, StreamsInChunks) {
   EXPECT_EQ(num_gone_, 0);
 }
 
-TEST_F(HttpServerTest, AnswersHeadAndExpectations) {
+TEST_P(HttpServerTest, AnswersHeadAndExpectations) {
   start();
-  Client client(server_->port());
+  RawClient client = connect();
   client.send("HEAD /x HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_NE(client.receive("\r\n\r\n").find("Content-Length: 3"), std::string::npos);
   client.send("POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
@@ -172,7 +142,7 @@ TEST_F(HttpServerTest, AnswersHeadAndExpectations) {
   EXPECT_NE(client.receive("/e|ok").find("/e|ok"), std::string::npos);
 }
 
-TEST_F(HttpServerTest, RefusesHostileRequests) {
+TEST_P(HttpServerTest, RefusesHostileRequests) {
   start({.max_body_bytes = 100});
   const std::pair<std::string, const char*> cases[] = {
       {"nonsense\r\n\r\n", " 400 "},
@@ -196,36 +166,88 @@ TEST_F(HttpServerTest, RefusesHostileRequests) {
        " 431 "},
   };
   for (const auto& [text, expected] : cases) {
-    Client client(server_->port());
+    RawClient client = connect();
     client.send(text);
     const std::string answer = client.receive_all();
     EXPECT_NE(answer.find(expected), std::string::npos)
         << text.substr(0, 80) << " -> " << answer.substr(0, 200);
   }
-  Client client(server_->port());
+  RawClient client = connect();
   client.send(request("/fine"));
   EXPECT_NE(client.receive("/fine|").find("200"), std::string::npos);
 }
 
-TEST_F(HttpServerTest, EndsSlowRequests) {
+TEST_P(HttpServerTest, BoundsTheBodiesOfAllConnections) {
+  start({.max_total_body_bytes = 1000});
+  const std::string half = "POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 800\r\n\r\n";
+  {
+    RawClient first = connect();
+    first.send(half + std::string(700, 'a'));
+    std::this_thread::sleep_for(50ms);
+    RawClient second = connect();
+    second.send(half + std::string(400, 'b'));
+    EXPECT_NE(second.receive_all().find(" 503 "), std::string::npos);
+    first.send(std::string(100, 'a'));
+    EXPECT_NE(first.receive("aaa").find(" 200 "), std::string::npos);
+  }
+  for (int i = 0; i < 5; ++i) {
+    RawClient next = connect();
+    next.send(half + std::string(800, 'c'));
+    EXPECT_NE(next.receive("ccc").find(" 200 "), std::string::npos);
+  }
+}
+
+TEST_P(HttpServerTest, AnswersHeadOfAStreamWithoutABody) {
+  start();
+  RawClient client = connect();
+  client.send("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n" + request("/after"));
+  const std::string both = client.receive("/after|");
+  EXPECT_EQ(both.find("one"), std::string::npos) << both;
+  EXPECT_NE(both.find("\r\n\r\nHTTP/1.1 200 OK"), std::string::npos) << both;
+}
+
+TEST_P(HttpServerTest, LeavesHeadersWithLineBreaksOut) {
+  start();
+  RawClient client = connect();
+  client.send(request("/break"));
+  const std::string answer = client.receive("done");
+  EXPECT_EQ(answer.find("Injected"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Good: 1\r\n"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Date: "), std::string::npos) << answer;
+}
+
+TEST_P(HttpServerTest, LetsGoOfTheCallbackWhenAnswered) {
+  start();
+  auto held = std::make_shared<int>(1);
+  const std::weak_ptr<int> watch = held;
+  callback_holds_ = std::move(held);
+  RawClient client = connect();
+  client.send(request("/callback"));
+  client.receive("done");
+  callback_holds_.reset();
+  for (int i = 0; i < 300 && !watch.expired(); ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(watch.expired());
+}
+
+TEST_P(HttpServerTest, EndsSlowRequests) {
   start({.header_timeout = 100ms, .body_timeout = 100ms, .idle_timeout = 100ms});
-  Client headers(server_->port());
+  RawClient headers = connect();
   headers.send("GET / HT");
   EXPECT_NE(headers.receive_all().find(" 408 "), std::string::npos);
-  Client body(server_->port());
+  RawClient body = connect();
   body.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
   EXPECT_NE(body.receive_all().find(" 408 "), std::string::npos);
-  Client idle(server_->port());
+  RawClient idle = connect();
   idle.send(request("/x"));
   const auto start_time = std::chrono::steady_clock::now();
   idle.receive_all();
   EXPECT_LT(std::chrono::steady_clock::now() - start_time, 2s);
 }
 
-TEST_F(HttpServerTest, NoticesClientsThatLeave) {
+TEST_P(HttpServerTest, NoticesClientsThatLeave) {
   start();
   {
-    Client client(server_->port());
+    RawClient client = connect();
     client.send(request("/hold"));
     client.receive("begin");
   }
@@ -234,9 +256,9 @@ TEST_F(HttpServerTest, NoticesClientsThatLeave) {
   held_.at(0)->finish();
 }
 
-TEST_F(HttpServerTest, DropsClientsThatDoNotRead) {
+TEST_P(HttpServerTest, DropsClientsThatDoNotRead) {
   start({.max_pending_bytes = 1 << 20, .write_timeout = 200ms});
-  Client client(server_->port(), 4096);
+  RawClient client = connect(4096);
   client.send(request("/hold"));
   client.receive("begin");
   for (int i = 0; i < 200 && num_gone_ == 0; ++i) {
@@ -246,14 +268,14 @@ TEST_F(HttpServerTest, DropsClientsThatDoNotRead) {
   wait_for_gone(1);
 }
 
-TEST_F(HttpServerTest, ServesManyConnectionsAtOnce) {
+TEST_P(HttpServerTest, ServesManyConnectionsAtOnce) {
   start();
   std::atomic<int> served{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 20; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 5; ++i) {
-        Client client(server_->port());
+        RawClient client = connect();
         const std::string path = "/" + std::to_string(t) + "-" + std::to_string(i);
         client.send(request(path) + request(path));
         const std::string both = client.receive(path + "|");
@@ -265,7 +287,7 @@ TEST_F(HttpServerTest, ServesManyConnectionsAtOnce) {
   EXPECT_EQ(served, 100);
 }
 
-TEST_F(HttpServerTest, SaysThatThePortIsInUse) {
+TEST_P(HttpServerTest, SaysThatThePortIsInUse) {
   start();
   auto second = HttpServer::start({.port = server_->port()}, [](auto) {});
   ASSERT_FALSE(second);
@@ -274,9 +296,9 @@ TEST_F(HttpServerTest, SaysThatThePortIsInUse) {
   EXPECT_FALSE(HttpServer::start({.host = "no.such.host"}, [](auto) {}));
 }
 
-TEST_F(HttpServerTest, StopsWhileAnswersAreOpen) {
+TEST_P(HttpServerTest, StopsWhileAnswersAreOpen) {
   start();
-  Client client(server_->port());
+  RawClient client = connect();
   client.send(request("/hold"));
   client.receive("begin");
   server_.reset();

@@ -1,289 +1,213 @@
-// Reading requests with Beast, and writing answers as they come.
+// Requests one after the other, and their answers as they come.
 #include "net/http_session.h"
 
-#include <sys/socket.h>
-
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/url/pct_string_view.hpp>
-#include <cerrno>
 #include <optional>
 #include <utility>
 
-#include "base/log.h"
 #include "net/pending_exchange.h"
+#include "net/request_reader.h"
+#include "net/response_text.h"
 
 namespace fathom::net {
-namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
 using asio::ip::tcp;
-using ErrorCode = boost::system::error_code;
-// NOLINTNEXTLINE(misc-unused-using-decls): found by the operator's use
-using asio::experimental::awaitable_operators::operator||;
-using Parser = http::request_parser<http::string_body>;
 
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
-
-std::string percent_decoded(std::string_view path) {
-  const auto view = boost::urls::make_pct_string_view({path.data(), path.size()});
-  if (view.has_error()) return std::string(path);
-  std::string decoded;
-  (*view).decode({}, boost::urls::string_token::assign_to(decoded));
-  return decoded;
-}
-
-HttpRequest plain_request(Parser::value_type message) {
-  HttpRequest request;
-  request.method = std::string(message.method_string());
-  const std::string target(message.target());
-  const std::size_t question = target.find('?');
-  request.path = percent_decoded(std::string_view(target).substr(0, question));
-  if (question != std::string::npos) request.query = target.substr(question + 1);
-  for (const auto& field : message) {
-    request.headers.emplace_back(field.name_string(), field.value());
+void SessionShared::check_drained() {
+  if (!is_draining || !wakes.empty()) return;
+  {
+    const std::lock_guard lock(mutex);
+    has_drained = true;
   }
-  request.body = std::move(message.body());
-  return request;
+  is_empty.notify_all();
 }
 
-// Whether the client closed its end: readable, and nothing to read.
-bool has_hung_up(tcp::socket& socket) {
-  char byte = 0;
-  const auto got = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-}
+namespace {
 
-std::string chunk(std::string_view piece) {
-  char size[32];
-  std::snprintf(size, sizeof(size), "%zx\r\n", piece.size());
-  return size + std::string(piece) + "\r\n";
-}
+using Clock = Connection::Clock;
 
-// Cancels what the socket is doing if it still lives when the time is up. The socket stays open,
-// so that a refusal can be sent.
-class Deadline {
- public:
-  Deadline(tcp::socket& socket, std::chrono::milliseconds duration)
-      : timer_(socket.get_executor(), duration), state_(std::make_shared<State>()) {
-    timer_.async_wait([&socket, state = state_](ErrorCode code) {
-      if (code || !state->is_active) return;
-      state->is_over = true;
-      ErrorCode ignored;
-      socket.cancel(ignored);
-    });
-  }
-  Deadline(const Deadline&) = delete;
-  Deadline& operator=(const Deadline&) = delete;
-  ~Deadline() { state_->is_active = false; }
-  bool is_over() const { return state_->is_over; }
+const std::function<bool()> kNever = [] { return false; };
 
- private:
-  struct State {
-    bool is_active = true;
-    bool is_over = false;
-  };
-  asio::steady_timer timer_;
-  std::shared_ptr<State> state_;
-};
+// The ends of OpenAI's error objects.
+constexpr const char* kClientFault =
+    R"(","type":"invalid_request_error","param":null,"code":null}})";
+constexpr const char* kServerFault = R"(","type":"server_error","param":null,"code":null}})";
+
+// Room for the next request's beginning while one is answered.
+constexpr std::size_t kReadAheadBytes = 16 << 10;
+const RequestReader::Refusal kTooSlow{408, "the request came too slowly"};
+const RequestReader::Refusal kTooMuch{503, "too many bytes of requests are held; try again later"};
 
 class Session {
  public:
   Session(tcp::socket socket, std::shared_ptr<SessionShared> shared)
-      : socket_(std::move(socket)), shared_(std::move(shared)), options_(shared_->options) {
-    ++shared_->num_connections;
-    ErrorCode ignored;
-    socket_.set_option(tcp::no_delay(true), ignored);
+      : shared_(std::move(shared)),
+        options_(shared_->options),
+        connection_(std::make_shared<Connection>(std::move(socket), shared_->tls,
+                                                 options_.max_header_bytes + kReadAheadBytes)) {
+    shared_->wakes.insert(connection_->wake());
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  ~Session() { --shared_->num_connections; }
+  ~Session() {
+    connection_->break_off();
+    count_body(0);
+    shared_->wakes.erase(connection_->wake());
+    shared_->check_drained();
+  }
 
   asio::awaitable<void> run() {
-    bool is_first = true;
+    const std::function<bool()> is_draining = [this] { return shared_->is_draining; };
+    if (!co_await connection_->handshake(options_.header_timeout, is_draining)) co_return;
+    auto patience = options_.header_timeout;
     while (true) {
-      auto message = co_await read_request(is_first);
-      is_first = false;
-      if (!message) break;
-      keep_alive_ = message->keep_alive();
-      is_head_ = message->method() == http::verb::head;
-      is_http_1_0_ = message->version() < 11;
-      if (!co_await answer(plain_request(*std::move(message))) || !keep_alive_) break;
+      if (!co_await wait_for_request(patience)) co_return;
+      patience = options_.idle_timeout;
+      std::optional<HttpRequest> request = co_await read_request();
+      if (!request) {
+        count_body(0);
+        if (refusal_) co_await refuse(*refusal_);
+        co_return;
+      }
+      if (!co_await answer(*std::move(request))) co_return;
+      count_body(0);
+      if (!framing_.keep_alive) break;
     }
-    ErrorCode ignored;
-    socket_.shutdown(tcp::socket::shutdown_both, ignored);
+    co_await connection_->close();
   }
 
  private:
-  // Nothing: the connection is over; a refusal, if one was due, has been sent.
-  asio::awaitable<std::optional<Parser::value_type>> read_request(bool is_first) {
-    Parser parser;
-    parser.header_limit(options_.max_header_bytes);
-    parser.body_limit(options_.max_body_bytes);
-    // A connection may idle between requests; a request that has begun may not.
-    const bool has_begun = is_first || buffer_.size() > 0;
-    if (!has_begun) {
-      asio::steady_timer idle(socket_.get_executor(), options_.idle_timeout);
-      const auto first = co_await (idle.async_wait(kAsTuple) ||
-                                   socket_.async_wait(tcp::socket::wait_read, kAsTuple));
-      if (first.index() == 0 || has_hung_up(socket_)) co_return std::nullopt;
+  // Until a request begins. False: the connection is over.
+  asio::awaitable<bool> wait_for_request(std::chrono::milliseconds timeout) {
+    const auto deadline = Clock::now() + timeout;
+    while (connection_->received().empty()) {
+      if (connection_->has_ended()) co_return false;
+      if (shared_->is_draining || Clock::now() >= deadline) {
+        co_await connection_->close();
+        co_return false;
+      }
+      connection_->keep_reading();
+      co_await connection_->wait(deadline);
     }
-    {
-      const Deadline deadline(socket_, options_.header_timeout);
-      const auto [code, size] =
-          co_await http::async_read_header(socket_, buffer_, parser, kAsTuple);
-      if (code) co_return co_await refuse(code, deadline.is_over());
-    }
-    if (const auto [status, reason] = check(parser.get()); status != 0) {
-      co_return co_await refuse(status, std::string(reason));
-    }
-    if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !parser.is_done()) {
-      if (!co_await send("HTTP/1.1 100 Continue\r\n\r\n")) co_return std::nullopt;
-    }
-    const Deadline deadline(socket_, options_.body_timeout);
-    const auto [code, size] = co_await http::async_read(socket_, buffer_, parser, kAsTuple);
-    if (code) co_return co_await refuse(code, deadline.is_over());
-    co_return parser.release();
+    co_return true;
   }
 
-  std::pair<int, std::string_view> check(const Parser::value_type& message) const {
-    if (message.version() != 10 && message.version() != 11) return {505, "only HTTP/1.0 and 1.1"};
-    if (static_cast<std::size_t>(std::distance(message.begin(), message.end())) >
-        options_.max_headers) {
-      return {431, "too many headers"};
+  // Nothing: the connection is over, but for the refusal that is due, if any.
+  asio::awaitable<std::optional<HttpRequest>> read_request() {
+    RequestReader reader(options_);
+    auto deadline = Clock::now() + options_.header_timeout;
+    bool is_body = false;
+    framing_ = {};
+    while (true) {
+      std::string& received = connection_->received();
+      const std::size_t taken = reader.consume(received);
+      received.erase(0, taken);
+      if (reader.state() == RequestReader::State::kRefused) {
+        refusal_ = reader.refusal();
+        co_return std::nullopt;
+      }
+      count_body(reader.num_body_bytes());
+      if (shared_->num_body_bytes > options_.max_total_body_bytes) {
+        refusal_ = kTooMuch;
+        co_return std::nullopt;
+      }
+      if (reader.state() == RequestReader::State::kDone) break;
+      if (reader.state() == RequestReader::State::kBody && !is_body) {
+        is_body = true;
+        deadline = Clock::now() + options_.body_timeout;
+        if (reader.expects_continue() && received.empty() && !co_await send_continue()) {
+          co_return std::nullopt;
+        }
+        continue;
+      }
+      if (taken > 0 && !received.empty()) continue;
+      if (connection_->has_ended()) co_return std::nullopt;
+      if (Clock::now() >= deadline) {
+        refusal_ = kTooSlow;
+        co_return std::nullopt;
+      }
+      connection_->keep_reading();
+      co_await connection_->wait(deadline);
     }
-    if (message.version() == 11 && message.count(http::field::host) != 1) {
-      return {400, "exactly one Host header is needed"};
-    }
-    if (message.count(http::field::transfer_encoding) > 0 &&
-        message.count(http::field::content_length) > 0) {
-      return {400, "both Transfer-Encoding and Content-Length"};
-    }
-    return {0, {}};
+    HttpRequest request = reader.take();
+    framing_ = {.keep_alive = reader.keep_alive(),
+                .is_head = request.method == "HEAD",
+                .is_http_1_0 = reader.is_http_1_0()};
+    co_return request;
   }
 
-  asio::awaitable<std::optional<Parser::value_type>> refuse(ErrorCode code, bool is_late) {
-    if (is_late) return refuse(408, "the request came too slowly");
-    if (code == http::error::header_limit) return refuse(431, "the headers are too long");
-    if (code == http::error::body_limit) {
-      return refuse(413, "the body is over the limit of " +
-                             std::to_string(options_.max_body_bytes) + " bytes");
-    }
-    if (code.category() == http::make_error_code(http::error::bad_method).category() &&
-        code != http::error::end_of_stream && code != http::error::partial_message) {
-      return refuse(400, "malformed HTTP: " + code.message());
-    }
-    return refuse(0, "");  // the client went away
+  void count_body(std::size_t num_bytes) {
+    shared_->num_body_bytes += num_bytes - num_body_bytes_;
+    num_body_bytes_ = num_bytes;
   }
 
-  asio::awaitable<std::optional<Parser::value_type>> refuse(int status, std::string reason) {
-    if (status == 0) co_return std::nullopt;
-    keep_alive_ = false;
-    HttpResponse response{status, {{"Content-Type", "application/json"}}, {}};
-    response.body = R"({"error":{"message":")" + reason +
-                    R"(","type":"invalid_request_error","param":null,"code":null}})";
-    co_await send(whole(response));
-    // Let the client read the answer before its unread bytes turn the close into a reset.
-    ErrorCode ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
-    const Deadline deadline(socket_, std::chrono::milliseconds(500));
-    char rest[4096];
-    std::size_t drained = 0;
-    while (drained < options_.max_body_bytes) {
-      const auto [code, size] = co_await socket_.async_read_some(asio::buffer(rest), kAsTuple);
-      if (code) break;
-      drained += size;
-    }
-    co_return std::nullopt;
+  asio::awaitable<bool> send_continue() { return send("HTTP/1.1 100 Continue\r\n\r\n"); }
+
+  asio::awaitable<void> refuse(const RequestReader::Refusal& refusal) {
+    framing_.keep_alive = false;
+    HttpResponse response{refusal.status, {{"Content-Type", "application/json"}}, {}};
+    response.body = R"({"error":{"message":")" + refusal.reason +
+                    (refusal.status < 500 ? kClientFault : kServerFault);
+    if (co_await send(whole_text(response, framing_))) co_await connection_->close();
   }
 
   // False: the connection is over.
   asio::awaitable<bool> answer(HttpRequest request) {
-    auto wake = std::make_shared<asio::steady_timer>(socket_.get_executor());
     auto exchange = std::make_shared<PendingExchange>(
-        std::move(request), options_.max_pending_bytes, shared_->context, wake);
+        std::move(request), options_.max_pending_bytes, shared_->context, connection_->wake());
     shared_->handler(exchange);
-    const bool is_alive = co_await send_answer(*exchange, *wake);
-    if (!is_alive) exchange->client_gone();
+    const bool is_alive = co_await send_answer(*exchange);
+    if (is_alive) {
+      exchange->answered();
+    } else {
+      connection_->break_off();
+      exchange->client_gone();
+    }
     co_return is_alive;
   }
 
-  asio::awaitable<bool> send_answer(PendingExchange& exchange, asio::steady_timer& wake) {
-    // A request that came early looks like something to read: then only writing tells.
-    bool watches = buffer_.size() == 0;
+  asio::awaitable<bool> send_answer(PendingExchange& exchange) {
+    const std::function<bool()> is_over = [this, &exchange] {
+      return connection_->has_ended() || exchange.is_aborted();
+    };
     while (true) {
-      // Before the look, so that what comes after it is not missed.
-      wake.expires_at(asio::steady_timer::time_point::max());
-      PendingExchange::Progress progress = exchange.take();
+      const PendingExchange::Progress progress = exchange.take();
       if (progress.is_aborted) co_return false;
-      if (progress.whole) co_return co_await send(whole(*progress.whole));
+      if (shared_->is_draining) framing_.keep_alive = false;
+      if (progress.whole) co_return co_await send(whole_text(*progress.whole, framing_));
       std::string bytes;
-      if (progress.started) bytes = head(progress.started->first, progress.started->second);
-      if (!progress.pieces.empty())
-        bytes += is_http_1_0_ ? progress.pieces : chunk(progress.pieces);
-      if (progress.is_finished && !is_http_1_0_) bytes += "0\r\n\r\n";
-      if (!bytes.empty() && !co_await send(bytes)) co_return false;
+      if (progress.started) {
+        bytes = head_text(progress.started->first, progress.started->second, framing_);
+        if (framing_.is_http_1_0) framing_.keep_alive = false;
+      }
+      bytes += piece_text(progress.pieces, framing_);
+      if (progress.is_finished) bytes += end_text(framing_);
+      const bool has_bytes = !bytes.empty();
+      if (has_bytes &&
+          !co_await connection_->send(std::move(bytes), options_.write_timeout, is_over)) {
+        co_return false;
+      }
       if (progress.is_finished) co_return true;
-      if (!watches) {
-        co_await wake.async_wait(kAsTuple);
-        continue;
-      }
-      const auto first = co_await (wake.async_wait(kAsTuple) ||
-                                   socket_.async_wait(tcp::socket::wait_read, kAsTuple));
-      if (first.index() == 1) {
-        if (has_hung_up(socket_)) co_return false;
-        watches = false;
-      }
+      // A send's wait may have taken the exchange's wake-up: look again before waiting.
+      if (has_bytes) continue;
+      if (connection_->has_ended()) co_return false;
+      connection_->keep_reading();
+      co_await connection_->wait(Clock::time_point::max());
     }
   }
 
-  std::string head(int status, const HttpHeaders& headers) {
-    std::string text =
-        "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason_phrase(status)) + "\r\n";
-    for (const auto& [name, value] : headers) text += name + ": " + value + "\r\n";
-    if (is_http_1_0_) {
-      keep_alive_ = false;
-    } else {
-      text += "Transfer-Encoding: chunked\r\n";
-    }
-    if (!keep_alive_) text += "Connection: close\r\n";
-    return text + "\r\n";
-  }
-
-  std::string whole(const HttpResponse& response) const {
-    std::string text = "HTTP/1.1 " + std::to_string(response.status) + " " +
-                       std::string(reason_phrase(response.status)) + "\r\n";
-    for (const auto& [name, value] : response.headers) text += name + ": " + value + "\r\n";
-    text += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
-    if (!keep_alive_) {
-      text += "Connection: close\r\n";
-    } else if (is_http_1_0_) {
-      text += "Connection: keep-alive\r\n";
-    }
-    return text + "\r\n" + (is_head_ ? "" : response.body);
-  }
-
-  // False: the client is gone, or did not take the bytes in time.
+  // False: the client is gone, or did not take the bytes in time. A client that only closed its
+  // sending end still gets them.
   asio::awaitable<bool> send(std::string bytes) {
-    const Deadline deadline(socket_, options_.write_timeout);
-    const auto [code, size] = co_await asio::async_write(socket_, asio::buffer(bytes), kAsTuple);
-    co_return !code;
+    return connection_->send(std::move(bytes), options_.write_timeout, kNever);
   }
 
-  tcp::socket socket_;
   const std::shared_ptr<SessionShared> shared_;
   const HttpServerOptions& options_;
-  beast::flat_buffer buffer_;
-  bool keep_alive_ = true;
-  bool is_head_ = false;
-  bool is_http_1_0_ = false;
+  const std::shared_ptr<Connection> connection_;
+  Framing framing_;
+  std::size_t num_body_bytes_ = 0;
+  std::optional<RequestReader::Refusal> refusal_;
 };
 
 }  // namespace

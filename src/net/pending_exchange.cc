@@ -73,6 +73,11 @@ PendingExchange::Progress PendingExchange::take() {
                                            .is_aborted = progress_.is_aborted});
 }
 
+bool PendingExchange::is_aborted() {
+  const std::lock_guard lock(mutex_);
+  return progress_.is_aborted;
+}
+
 void PendingExchange::client_gone() {
   std::function<void()> callback;
   {
@@ -82,6 +87,12 @@ void PendingExchange::client_gone() {
     callback = std::move(on_gone_);
   }
   if (callback) callback();
+}
+
+void PendingExchange::answered() {
+  std::function<void()> callback;  // destroyed after the lock is released
+  const std::lock_guard lock(mutex_);
+  callback = std::move(on_gone_);
 }
 
 void PendingExchange::wake() {

@@ -44,7 +44,10 @@ class PendingExchange final : public HttpExchange {
     bool is_aborted = false;
   };
   Progress take();
+  bool is_aborted();
   void client_gone();
+  // Lets go of the callback: what it holds may hold this exchange.
+  void answered();
 
  private:
   void wake();
