@@ -7,6 +7,7 @@
 
 #include "kernels/cpu_kernels.h"
 #include "kernels/element.h"
+#include "kernels/sample/adjust_logits.h"
 #include "kernels/sample/philox.h"
 #include "kernels/token_logprobs/log_softmax.h"
 
@@ -19,6 +20,9 @@ struct Candidate {
   std::int32_t token;
 };
 static_assert(sizeof(Candidate) == 2 * sizeof(float));
+
+// Of each column: a candidate and an adjusted logit.
+constexpr std::int64_t kWorkspaceFloats = 3;
 
 bool is_likelier(const Candidate& a, const Candidate& b) {
   return a.mass > b.mass || (a.mass == b.mass && a.token < b.token);
@@ -60,10 +64,16 @@ class RowSampler {
   RowSampler(const SampleArgs& args, std::int64_t row) : args_(args), row_(row) {}
 
   std::int32_t draw(const float* logits) {
+    const std::int64_t vocab_rows = args_.logits.shape[1];
+    float* workspace = args_.workspace.as<float>() + row_ * kWorkspaceFloats * vocab_rows;
+    if (has_adjustments(args_.adjustments, row_)) {
+      float* adjusted = workspace + 2 * vocab_rows;
+      adjust_logits(args_.adjustments, row_, logits, args_.num_valid_tokens, adjusted);
+      logits = adjusted;
+    }
     const float temperature = args_.temperature.as<float>()[row_];
     if (temperature <= 0.0F) return greedy(logits, args_.num_valid_tokens);
-    auto* candidates =
-        reinterpret_cast<Candidate*>(args_.workspace.as<float>()) + row_ * args_.logits.shape[1];
+    auto* candidates = reinterpret_cast<Candidate*>(workspace);
     std::int64_t count = collect(logits, candidates);
     if (count == 0) return -1;
     count = keep_top_k(candidates, count);
@@ -140,7 +150,7 @@ class RowSampler {
 
 std::int64_t sample_workspace_floats(std::int64_t max_rows, std::int64_t vocab_rows,
                                      const device::Device&) {
-  return max_rows * vocab_rows * 2;
+  return max_rows * vocab_rows * kWorkspaceFloats;
 }
 
 void sample(const SampleArgs& args, device::Stream& stream) {
@@ -148,6 +158,7 @@ void sample(const SampleArgs& args, device::Stream& stream) {
   CHECK(args.workspace.shape.num_elements() >=
             sample_workspace_floats(num_rows, args.logits.shape[1], stream.device()),
         "a workspace of {} floats for {} rows", args.workspace.shape.num_elements(), num_rows);
+  check_adjustments(args.adjustments, num_rows, args.logits.shape[1]);
   const ParallelFor threads = parallel_for(stream);
   const auto body = [](void* context, std::int64_t row) {
     const auto& each = *static_cast<const SampleArgs*>(context);
