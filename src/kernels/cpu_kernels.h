@@ -14,7 +14,7 @@ class Stream;
 
 namespace fathom::kernels {
 
-enum class Element : uint8_t { kF32, kBF16, kF16 };
+enum class Element : uint8_t { kF32, kBF16, kF16, kI8 };
 
 // Runs body(context, i) for i in [0, count) on the device's threads.
 struct ParallelFor {
@@ -54,6 +54,8 @@ struct RopeTask {
   void* q = nullptr;
   void* keys = nullptr;
   void* values = nullptr;
+  float* key_scales = nullptr;  // of a kI8 cache, as value_scales
+  float* value_scales = nullptr;
   int64_t num_tokens = 0;
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;
@@ -66,6 +68,8 @@ struct AttentionTask {
   const void* q = nullptr;
   const void* keys = nullptr;
   const void* values = nullptr;
+  const float* key_scales = nullptr;  // of a kI8 cache, as value_scales
+  const float* value_scales = nullptr;
   const int32_t* positions = nullptr;
   const int32_t* query_starts = nullptr;
   const int32_t* block_tables = nullptr;
