@@ -103,6 +103,14 @@ struct EmbeddingTask {
   Element table_type{};
 };
 
+struct SoftmaxTask {
+  const float* logits = nullptr;
+  int64_t count = 0;
+  float max_logit = 0;
+  float scale = 1;           // 1 / temperature
+  float* weights = nullptr;  // may be null
+};
+
 struct CpuKernels {
   void (*linear)(const LinearTask&, const ParallelFor&);
   void (*residual_rms_norm)(const RmsNormTask&, const ParallelFor&);
@@ -110,6 +118,10 @@ struct CpuKernels {
   void (*paged_attention)(const AttentionTask&, const ParallelFor&);
   void (*silu_mul)(const SiluMulTask&, const ParallelFor&);
   void (*embedding)(const EmbeddingTask&, const ParallelFor&);
+  // The greatest of logits[0, count); -infinity if none is more. NaNs do not count.
+  float (*max_logit)(const float* logits, int64_t count);
+  // weights[i] = e^((logits[i] - max_logit) * scale), 0 for a NaN; returns their sum. One thread.
+  double (*softmax_weights)(const SoftmaxTask&);
 };
 
 // The table of the instruction set that the stream's device runs. Only for a CPU stream.

@@ -3,13 +3,14 @@
 // The random number of a row is counter-based (Philox 4x32-10, arXiv "Parallel random numbers:
 // as easy as 1, 2, 3", SC'11) on (seed, position of the token): no state, so a row draws the same
 // token whatever else is in the batch. The draw walks what the filters left in order of id, until
-// the probability passes the number. Shapes: logits f32 [num_rows, vocab_rows]; every parameter
-// array [num_rows]; tokens i32
-//   [num_rows]; logprobs f32 [num_rows]: log-softmax of the raw logits at the chosen token,
-//   whatever the adjustments. The logits are only read.
+// the probability passes the number.
+// Shapes: logits f32 [num_rows, vocab_rows], only read; every parameter array [num_rows]; tokens
+//   i32 [num_rows]; logprobs f32 [num_rows]: log-softmax of the raw logits at the chosen token,
+//   whatever the adjustments.
 // Columns from num_valid_tokens on are padding and are never chosen nor counted.
-// Ties: the lowest id wins. A NaN logit counts as -infinity; a row with none finite, or with every
-// token banned, gives token -1.
+// Ties: the lowest id wins. A NaN logit counts as -infinity; one of +infinity is taken, whatever
+//   the temperature. A row of -infinity, or with every token banned, gives token -1.
+// Weights are exponentials in f32: a token below e^-87 of the likeliest is never drawn.
 // A row without adjustments gives what it gives when `adjustments` is empty, bit for bit.
 // Cost: a few passes over num_rows * vocab_rows floats.
 #pragma once

@@ -30,6 +30,7 @@ inline constexpr int kLanes = 4;
 #endif
 
 using Floats = float __attribute__((vector_size(kLanes * 4)));
+using Doubles = double __attribute__((vector_size(kLanes * 8)));
 using Ints = int32_t __attribute__((vector_size(kLanes * 4)));
 using Words = uint32_t __attribute__((vector_size(kLanes * 4)));
 using Halves = uint16_t __attribute__((vector_size(kLanes * 2)));

@@ -84,15 +84,20 @@ void top_logprobs(const TopLogprobsArgs& args, device::Stream& stream) {
   check_shape(args.logprobs, "top_logprobs logprobs", {num_rows, k});
   check_shape(args.target_logprobs, "top_logprobs target_logprobs", {num_rows});
   check_shape(args.target_ranks, "top_logprobs target_ranks", {num_rows});
-  const ParallelFor threads = parallel_for(stream);
-  const auto body = [](void* context, std::int64_t row) {
-    const auto& each = *static_cast<const TopLogprobsArgs*>(context);
+  struct Context {
+    const TopLogprobsArgs& args;
+    const CpuKernels& kernels;
+  };
+  Context context{args, cpu_kernels(stream)};
+  const auto body = [](void* shared, std::int64_t row) {
+    const auto& [each, kernels] = *static_cast<const Context*>(shared);
     const float* logits = each.logits.as<float>() + row * each.logits.shape[1];
-    const SoftmaxSum sum = softmax_sum(logits, each.num_valid_tokens);
+    const SoftmaxSum sum = softmax_sum(kernels, logits, each.num_valid_tokens);
     write_top(each, row, logits, sum);
     write_target(each, row, logits, sum);
   };
-  threads.run(threads.pool, num_rows, body, const_cast<TopLogprobsArgs*>(&args));
+  const ParallelFor threads = parallel_for(stream);
+  threads.run(threads.pool, num_rows, body, &context);
 }
 
 }  // namespace fathom::kernels
