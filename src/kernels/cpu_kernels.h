@@ -14,7 +14,7 @@ class Stream;
 
 namespace fathom::kernels {
 
-enum class Element : uint8_t { kF32, kBF16, kF16 };
+enum class Element : uint8_t { kF32, kBF16, kF16, kI8 };
 
 // Runs body(context, i) for i in [0, count) on the device's threads.
 struct ParallelFor {
@@ -54,6 +54,8 @@ struct RopeTask {
   void* q = nullptr;
   void* keys = nullptr;
   void* values = nullptr;
+  float* key_scales = nullptr;  // of a kI8 cache, as value_scales
+  float* value_scales = nullptr;
   int64_t num_tokens = 0;
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;
@@ -66,6 +68,8 @@ struct AttentionTask {
   const void* q = nullptr;
   const void* keys = nullptr;
   const void* values = nullptr;
+  const float* key_scales = nullptr;  // of a kI8 cache, as value_scales
+  const float* value_scales = nullptr;
   const int32_t* positions = nullptr;
   const int32_t* query_starts = nullptr;
   const int32_t* block_tables = nullptr;
@@ -99,6 +103,14 @@ struct EmbeddingTask {
   Element table_type{};
 };
 
+struct SoftmaxTask {
+  const float* logits = nullptr;
+  int64_t count = 0;
+  float max_logit = 0;
+  float scale = 1;           // 1 / temperature
+  float* weights = nullptr;  // may be null
+};
+
 struct CpuKernels {
   void (*linear)(const LinearTask&, const ParallelFor&);
   void (*residual_rms_norm)(const RmsNormTask&, const ParallelFor&);
@@ -106,6 +118,10 @@ struct CpuKernels {
   void (*paged_attention)(const AttentionTask&, const ParallelFor&);
   void (*silu_mul)(const SiluMulTask&, const ParallelFor&);
   void (*embedding)(const EmbeddingTask&, const ParallelFor&);
+  // The greatest of logits[0, count); -infinity if none is more. NaNs do not count.
+  float (*max_logit)(const float* logits, int64_t count);
+  // weights[i] = e^((logits[i] - max_logit) * scale), 0 for a NaN; returns their sum. One thread.
+  double (*softmax_weights)(const SoftmaxTask&);
 };
 
 // The table of the instruction set that the stream's device runs. Only for a CPU stream.

@@ -2,6 +2,7 @@
 #include "kernels/element.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace fathom::kernels {
 
@@ -16,6 +17,8 @@ Element element_of(const tensor::View& view, std::string_view what,
       return Element::kBF16;
     case DType::kF16:
       return Element::kF16;
+    case DType::kI8:
+      return Element::kI8;
     default:
       return Element::kF32;
   }
@@ -31,6 +34,8 @@ float get(const tensor::View& view, std::int64_t index) {
       return tensor::to_float(static_cast<const tensor::BFloat16*>(view.data)[index]);
     case DType::kF16:
       return tensor::to_float(static_cast<const tensor::Float16*>(view.data)[index]);
+    case DType::kI8:
+      return static_cast<const std::int8_t*>(view.data)[index];
     default:
       return view.as<float>()[index];
   }
@@ -43,6 +48,10 @@ void set(const tensor::MutableView& view, std::int64_t index, float value) {
       return;
     case DType::kF16:
       static_cast<tensor::Float16*>(view.data)[index] = tensor::to_float16(value);
+      return;
+    case DType::kI8:
+      static_cast<std::int8_t*>(view.data)[index] =
+          static_cast<std::int8_t>(std::clamp(std::nearbyint(value), -127.0F, 127.0F));
       return;
     default:
       view.as<float>()[index] = value;

@@ -3,21 +3,39 @@
 
 #include <cstdint>
 
+#include "base/check.h"
 #include "tensor/tensor.h"
 
 namespace fathom::kernels {
 
 // One layer's keys and values: [num_blocks, num_kv_heads, block_tokens, head_dim] each, row-major,
-// so that the keys of one head in one block are one contiguous run.
+// so that the keys of one head in one block are one contiguous run. f32, bf16 or i8.
+//
+// An i8 cache holds one scale for each token and head: the value of a number q is q * scale.
+// A vector x is stored with scale = max |x_i| / 127 and q_i = x_i / scale, rounded to nearest,
+// ties to even; a vector of zeros with scale 0 and zeros; a vector with a NaN or an infinity with
+// scale NaN.
 struct PagedKv {
   tensor::MutableView keys;
   tensor::MutableView values;
+  tensor::MutableView key_scales;    // f32 [num_blocks, num_kv_heads, block_tokens]; i8 only
+  tensor::MutableView value_scales;  // the same
 
   std::int64_t num_blocks() const { return keys.shape[0]; }
   std::int64_t num_kv_heads() const { return keys.shape[1]; }
   std::int64_t block_tokens() const { return keys.shape[2]; }
   std::int64_t head_dim() const { return keys.shape[3]; }
+  bool has_scales() const { return keys.dtype == tensor::DType::kI8; }
 };
+
+// Stops unless an i8 cache has its scales.
+inline void check_scales(const PagedKv& cache) {
+  const tensor::Shape shape{cache.num_blocks(), cache.num_kv_heads(), cache.block_tokens()};
+  CHECK(
+      !cache.has_scales() || (cache.key_scales.shape == shape && cache.value_scales.shape == shape),
+      "an i8 KV cache of {} with scales of {}", cache.keys.shape.text(),
+      cache.key_scales.shape.text());
+}
 
 // Which rows of a step belong to which sequence. All arrays are in device memory; a captured
 // graph may replay with other contents. Rows of one sequence are consecutive and in order of

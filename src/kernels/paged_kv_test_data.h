@@ -17,10 +17,24 @@ struct Heads {
 };
 inline constexpr Heads kHeads[] = {{2, 2, 64}, {14, 2, 16}, {7, 1, 128}, {4, 2, 22}, {32, 32, 8}};
 
+// The arrays of a cache; one that is not i8 has scales that nothing reads.
+struct CacheArrays {
+  CacheArrays(tensor::DType dtype, tensor::Shape half)
+      : keys(dtype, half),
+        values(dtype, half),
+        key_scales(tensor::DType::kF32, {half[0], half[1], half[2]}),
+        value_scales(tensor::DType::kF32, {half[0], half[1], half[2]}) {}
+  PagedKv paged() const { return {keys, values, key_scales, value_scales}; }
+  Array keys, values, key_scales, value_scales;
+};
+
 // One sequence's rows of a step.
 struct Chunk {
   std::int64_t sequence, first, count;
 };
+
+inline constexpr tensor::DType kCacheTypes[] = {tensor::DType::kF32, tensor::DType::kBF16,
+                                                tensor::DType::kI8};
 
 class PagedKvTest : public KernelTest {
  protected:
@@ -61,7 +75,18 @@ class PagedKvTest : public KernelTest {
     return {ints(positions), ints(slots), ints(starts), ints(lens), std::move(table_array)};
   }
 
-  PagedKv cache(const Array& keys, const Array& values) { return {keys, values}; }
+  // Standard normal numbers, or about so: i8 ones are 40 times them, with scales near 1 / 40.
+  CacheArrays normal_cache(tensor::DType dtype, const tensor::Shape& half) {
+    CacheArrays arrays(dtype, half);
+    const float size = dtype == tensor::DType::kI8 ? 40.0F : 1.0F;
+    arrays.keys = normal(dtype, half, size);
+    arrays.values = normal(dtype, half, size);
+    for (std::int64_t i = 0; i < arrays.key_scales.size(); ++i) {
+      set(arrays.key_scales, i, 0.001F * static_cast<float>(between(5, 40)));
+      set(arrays.value_scales, i, 0.001F * static_cast<float>(between(5, 40)));
+    }
+    return arrays;
+  }
 
   static constexpr std::int64_t kBlockTokens = 16;
   std::int64_t max_blocks_ = 0;

@@ -5,13 +5,24 @@
 
 namespace fathom::model {
 
+using tensor::DType;
+
 std::int64_t kv_block_bytes(const spec::ModelSpec& spec, const KvCacheShape& shape) {
-  return spec.kv_values_per_token() * shape.block_tokens *
-         static_cast<std::int64_t>(tensor::size_bytes(shape.dtype));
+  const std::int64_t num_scales =
+      shape.dtype == DType::kI8 ? 2 * spec.num_layers * spec.num_kv_heads : 0;
+  const std::int64_t token_bytes =
+      spec.kv_values_per_token() * static_cast<std::int64_t>(tensor::size_bytes(shape.dtype)) +
+      num_scales * static_cast<std::int64_t>(sizeof(float));
+  return token_bytes * shape.block_tokens;
 }
 
 base::Result<KvCache> KvCache::allocate(const spec::ModelSpec& spec, const KvCacheShape& shape,
                                         device::Device& device) {
+  if (shape.dtype != DType::kF32 && shape.dtype != DType::kBF16 && shape.dtype != DType::kI8) {
+    return base::fail(base::ErrorCode::kInvalidArgument, "KV cache",
+                      "{} is not a type it can have; choose f32, bf16 or i8",
+                      tensor::name(shape.dtype));
+  }
   const auto total_bytes = base::checked_mul(kv_block_bytes(spec, shape), shape.num_blocks);
   // Slots are 32-bit numbers on the device.
   const auto num_slots = base::checked_mul(shape.num_blocks, shape.block_tokens);
@@ -27,11 +38,23 @@ base::Result<KvCache> KvCache::allocate(const spec::ModelSpec& spec, const KvCac
   const std::int64_t half_bytes =
       half.num_elements() * static_cast<std::int64_t>(tensor::size_bytes(shape.dtype));
   auto* data = static_cast<std::byte*>(cache.memory_.data());
+  // All scales stand first: there they are aligned whatever the size of a head.
+  const tensor::Shape scales{shape.num_blocks, spec.num_kv_heads, shape.block_tokens};
+  const std::int64_t scale_bytes =
+      shape.dtype == DType::kI8 ? scales.num_elements() * static_cast<std::int64_t>(sizeof(float))
+                                : 0;
+  std::byte* scale_data = data;
+  data += 2 * spec.num_layers * scale_bytes;
   for (std::int64_t layer = 0; layer < spec.num_layers; ++layer) {
     kernels::PagedKv paged;
     paged.keys = {data, shape.dtype, half};
     paged.values = {data + half_bytes, shape.dtype, half};
     data += 2 * half_bytes;
+    if (scale_bytes > 0) {
+      paged.key_scales = {scale_data, DType::kF32, scales};
+      paged.value_scales = {scale_data + scale_bytes, DType::kF32, scales};
+      scale_data += 2 * scale_bytes;
+    }
     cache.layers_.push_back(paged);
   }
   return cache;

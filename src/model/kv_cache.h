@@ -14,10 +14,10 @@ namespace fathom::model {
 struct KvCacheShape {
   std::int64_t num_blocks = 0;
   std::int64_t block_tokens = 16;
-  tensor::DType dtype = tensor::DType::kBF16;  // kF32 | kBF16
+  tensor::DType dtype = tensor::DType::kBF16;  // kF32 | kBF16 | kI8
 };
 
-// Bytes of one block over all layers.
+// Bytes of one block over all layers, the scales of an i8 cache included.
 std::int64_t kv_block_bytes(const spec::ModelSpec& spec, const KvCacheShape& shape);
 
 class KvCache {

@@ -19,10 +19,13 @@ void paged_attention(const PagedAttentionArgs& args, device::Stream& stream) {
             dim <= 512 && args.cache.block_tokens() <= 64 &&
             num_heads % args.cache.num_kv_heads() == 0,
         "attention of {} over a cache of {}", args.q.shape.text(), args.cache.keys.shape.text());
+  check_scales(args.cache);
   cpu_kernels(stream).paged_attention(
       {.q = args.q.data,
        .keys = args.cache.keys.data,
        .values = args.cache.values.data,
+       .key_scales = args.cache.has_scales() ? args.cache.key_scales.as<float>() : nullptr,
+       .value_scales = args.cache.has_scales() ? args.cache.value_scales.as<float>() : nullptr,
        .positions = args.batch.positions.as<std::int32_t>(),
        .query_starts = args.batch.query_starts.as<std::int32_t>(),
        .block_tables = args.batch.block_tables.as<std::int32_t>(),
@@ -36,7 +39,8 @@ void paged_attention(const PagedAttentionArgs& args, device::Stream& stream) {
        .block_tokens = args.cache.block_tokens(),
        .scale = args.scale,
        .activation_type = element_of(args.q, "attention q", {DType::kF32, DType::kBF16}),
-       .cache_type = element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16})},
+       .cache_type =
+           element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16, DType::kI8})},
       parallel_for(stream));
 }
 

@@ -3,7 +3,7 @@
 // Query head h reads KV head h / (num_heads / num_kv_heads): any group size.
 // Source: arXiv:2309.06180 (pages), arXiv:2205.14135 (online softmax).
 // Shapes: q, y [num_tokens, num_heads, head_dim], row-major; cache as in PagedKv.
-// Dtypes: q, y f32 | bf16, the same; cache f32 | bf16. Scores, softmax and sums in f32.
+// Dtypes: q, y f32 | bf16, the same; cache f32 | bf16 | i8. Scores, softmax and sums in f32.
 // Order: a row's result depends on its query and the cache contents alone, in an order fixed by
 //   position: not on the batch, nor on how the prompt was cut into chunks.
 // Precondition: the keys and values of this step are in the cache (rope_kv_append ran).

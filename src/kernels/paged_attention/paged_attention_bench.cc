@@ -35,16 +35,21 @@ PagedAttentionArgs args_of(Bench& bench, DType type, std::int64_t sequences, std
   tables.shape = {sequences, blocks};
   const tensor::MutableView rows_at = bench.ints(positions);
   const tensor::Shape half{sequences * blocks, kHeads, kBlockTokens, kDim};
+  const tensor::Shape scales{sequences * blocks, kHeads, kBlockTokens};
+  const DType activations = type == DType::kI8 ? DType::kBF16 : type;
   const tensor::Shape queries{sequences * rows, kHeads, kDim};
-  return {.q = bench.random(type, queries),
+  return {.q = bench.random(activations, queries),
           .batch = {.positions = rows_at,
                     .slots = rows_at,
                     .query_starts = bench.ints(starts),
                     .context_lens = bench.zeros(DType::kI32, {sequences}),
                     .block_tables = tables},
-          .cache = {.keys = bench.random(type, half), .values = bench.random(type, half)},
+          .cache = {.keys = bench.random(type, half),
+                    .values = bench.random(type, half),
+                    .key_scales = bench.random(DType::kF32, scales),
+                    .value_scales = bench.random(DType::kF32, scales)},
           .scale = 1.0F / std::sqrt(static_cast<float>(kDim)),
-          .y = bench.zeros(type, queries)};
+          .y = bench.zeros(activations, queries)};
 }
 
 void decode(benchmark::State& state, device::CpuIsa isa, DType type) {
@@ -63,14 +68,15 @@ void prefill(benchmark::State& state, device::CpuIsa isa, DType type) {
               [&] { paged_attention(args, bench.stream()); });
 }
 
-const bool kAdded = for_each_case("paged_attention/decode", {DType::kF32, DType::kBF16},
-                                  [](const char* title, device::CpuIsa isa, DType type) {
-                                    return benchmark::RegisterBenchmark(title, decode, isa, type);
-                                  }) &&
-                    for_each_case("paged_attention/prefill", {DType::kF32, DType::kBF16},
-                                  [](const char* title, device::CpuIsa isa, DType type) {
-                                    return benchmark::RegisterBenchmark(title, prefill, isa, type);
-                                  });
+const bool kAdded =
+    for_each_case("paged_attention/decode", {DType::kF32, DType::kBF16, DType::kI8},
+                  [](const char* title, device::CpuIsa isa, DType type) {
+                    return benchmark::RegisterBenchmark(title, decode, isa, type);
+                  }) &&
+    for_each_case("paged_attention/prefill", {DType::kF32, DType::kBF16, DType::kI8},
+                  [](const char* title, device::CpuIsa isa, DType type) {
+                    return benchmark::RegisterBenchmark(title, prefill, isa, type);
+                  });
 
 }  // namespace
 }  // namespace fathom::kernels

@@ -14,6 +14,21 @@ constexpr int64_t kTile = 16;
 constexpr int64_t kMaxBlockTokens = 64;
 constexpr int64_t kMaxHeadDim = 512;
 
+// One head's part of a block; the scales are those of an int8 cache.
+template <typename Cache>
+struct Block {
+  const Cache* keys;
+  const Cache* values;
+  const float* key_scales;
+  const float* value_scales;
+  int64_t first_position;
+};
+
+template <typename Cache>
+constexpr bool kHasScales = false;
+template <>
+constexpr bool kHasScales<int8_t> = true;
+
 struct Query {
   const void* q;
   void* y;
@@ -86,19 +101,24 @@ FATHOM_INLINE void add_values(float* total, float factor, const float* weights, 
 }
 
 template <typename Q, typename Cache>
-void run_block(const AttentionTask& task, Query& query, float* total, const Cache* keys,
-               const Cache* values, int64_t first_position) {
+void run_block(const AttentionTask& task, Query& query, float* total, const Block<Cache>& block) {
   const int64_t dim = task.head_dim;
-  const int64_t open = query.last_position + 1 - first_position;
+  const int64_t open = query.last_position + 1 - block.first_position;
   const int64_t visible = open < task.block_tokens ? open : task.block_tokens;
   if (visible <= 0) return;
   float scores[kMaxBlockTokens];
   const Q* q = static_cast<const Q*>(query.q);
   int64_t t = 0;
-  for (; t + 4 <= visible; t += 4) dot4(q, keys + t * dim, dim, task.scale, scores + t);
-  for (; t < visible; ++t) scores[t] = dot(q, keys + t * dim, dim, task.scale);
+  for (; t + 4 <= visible; t += 4) dot4(q, block.keys + t * dim, dim, task.scale, scores + t);
+  for (; t < visible; ++t) scores[t] = dot(q, block.keys + t * dim, dim, task.scale);
+  if constexpr (kHasScales<Cache>) {
+    for (t = 0; t < visible; ++t) scores[t] *= block.key_scales[t];
+  }
   const float factor = soften(query, scores, visible);
-  add_values(total, factor, scores, values, visible, dim);
+  if constexpr (kHasScales<Cache>) {
+    for (t = 0; t < visible; ++t) scores[t] *= block.value_scales[t];
+  }
+  add_values(total, factor, scores, block.values, visible, dim);
 }
 
 template <typename Y>
@@ -130,11 +150,13 @@ void run_tile(const AttentionTask& task, int64_t sequence, int64_t kv_head, int6
   }
   const int32_t* table = task.block_tables + sequence * task.max_blocks;
   for (int64_t block = 0; block * task.block_tokens <= last_position; ++block) {
-    const int64_t at = (table[block] * task.num_kv_heads + kv_head) * task.block_tokens * dim;
-    for (int64_t i = 0; i < count; ++i) {
-      run_block<Q>(task, queries[i], totals + i * dim, static_cast<const Cache*>(task.keys) + at,
-                   static_cast<const Cache*>(task.values) + at, block * task.block_tokens);
-    }
+    const int64_t at = (table[block] * task.num_kv_heads + kv_head) * task.block_tokens;
+    const Block<Cache> each = {static_cast<const Cache*>(task.keys) + at * dim,
+                               static_cast<const Cache*>(task.values) + at * dim,
+                               kHasScales<Cache> ? task.key_scales + at : nullptr,
+                               kHasScales<Cache> ? task.value_scales + at : nullptr,
+                               block * task.block_tokens};
+    for (int64_t i = 0; i < count; ++i) run_block<Q>(task, queries[i], totals + i * dim, each);
   }
   for (int64_t i = 0; i < count; ++i) write<Q>(queries[i], totals + i * dim, dim);
 }
@@ -169,12 +191,12 @@ void paged_attention(const AttentionTask& task, const ParallelFor& threads) {
   for (int64_t i = 0; i < task.num_sequences; ++i) {
     num_tasks += num_tiles(task, i) * task.num_kv_heads;
   }
-  auto* body = run_task<float, float>;
-  const bool narrow_cache = task.cache_type == Element::kBF16;
-  if (task.activation_type == Element::kBF16) {
-    body = narrow_cache ? run_task<Bf16, Bf16> : run_task<Bf16, float>;
-  } else if (narrow_cache) {
-    body = run_task<float, Bf16>;
+  const bool is_narrow = task.activation_type == Element::kBF16;
+  auto* body = is_narrow ? run_task<Bf16, float> : run_task<float, float>;
+  if (task.cache_type == Element::kBF16) {
+    body = is_narrow ? run_task<Bf16, Bf16> : run_task<float, Bf16>;
+  } else if (task.cache_type == Element::kI8) {
+    body = is_narrow ? run_task<Bf16, int8_t> : run_task<float, int8_t>;
   }
   threads.run(threads.pool, num_tasks, body, const_cast<AttentionTask*>(&task));
 }

@@ -22,6 +22,13 @@ std::int64_t cache_offset(const PagedAttentionArgs& args, std::int64_t sequence,
          cache.head_dim();
 }
 
+// Element `index` of the keys or values.
+double cached(const PagedKv& cache, const tensor::View& half, const tensor::View& scales,
+              std::int64_t index) {
+  const double value = get(half, index);
+  return cache.has_scales() ? value * get(scales, index / cache.head_dim()) : value;
+}
+
 void attend(const PagedAttentionArgs& args, std::int64_t sequence, std::int64_t row,
             std::int64_t head) {
   const std::int64_t num_heads = args.q.shape[1];
@@ -34,7 +41,8 @@ void attend(const PagedAttentionArgs& args, std::int64_t sequence, std::int64_t 
     const std::int64_t key = cache_offset(args, sequence, kv_head, p);
     double score = 0;
     for (std::int64_t i = 0; i < dim; ++i) {
-      score += static_cast<double>(get(args.q, query + i)) * get(args.cache.keys, key + i);
+      score += get(args.q, query + i) *
+               cached(args.cache, args.cache.keys, args.cache.key_scales, key + i);
     }
     weights.push_back(score * args.scale);
     max_score = std::max(max_score, weights.back());
@@ -45,8 +53,8 @@ void attend(const PagedAttentionArgs& args, std::int64_t sequence, std::int64_t 
     double total = 0;
     for (std::size_t p = 0; p < weights.size(); ++p) {
       const auto position = static_cast<std::int64_t>(p);
-      total +=
-          weights[p] * get(args.cache.values, cache_offset(args, sequence, kv_head, position) + i);
+      total += weights[p] * cached(args.cache, args.cache.values, args.cache.value_scales,
+                                   cache_offset(args, sequence, kv_head, position) + i);
     }
     set(args.y, query + i, static_cast<float>(total / sum));
   }

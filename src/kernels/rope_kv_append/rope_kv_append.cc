@@ -16,6 +16,8 @@ void rope_kv_append(const RopeKvAppendArgs& args, device::Stream& stream) {
   check_shape(args.q, "rope q", {num_tokens, num_heads, dim});
   check_shape(args.cos_sin, "rope cos_sin", {args.cos_sin.shape[0], 2, dim / 2});
   CHECK(args.cache.head_dim() == dim && args.qkv.dtype == args.q.dtype, "rope arrays disagree");
+  check_scales(args.cache);
+  CHECK(!args.cache.has_scales() || dim <= 512, "an i8 cache with heads of {}", dim);
   cpu_kernels(stream).rope_kv_append(
       {.qkv = args.qkv.data,
        .cos_sin = args.cos_sin.as<float>(),
@@ -24,13 +26,16 @@ void rope_kv_append(const RopeKvAppendArgs& args, device::Stream& stream) {
        .q = args.q.data,
        .keys = args.cache.keys.data,
        .values = args.cache.values.data,
+       .key_scales = args.cache.has_scales() ? args.cache.key_scales.as<float>() : nullptr,
+       .value_scales = args.cache.has_scales() ? args.cache.value_scales.as<float>() : nullptr,
        .num_tokens = num_tokens,
        .num_heads = num_heads,
        .num_kv_heads = num_kv_heads,
        .head_dim = dim,
        .block_tokens = args.cache.block_tokens(),
        .activation_type = element_of(args.q, "rope q", {DType::kF32, DType::kBF16}),
-       .cache_type = element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16})},
+       .cache_type =
+           element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16, DType::kI8})},
       parallel_for(stream));
 }
 

@@ -35,7 +35,57 @@ void convert(const X* x, int64_t count, Y* y) {
   if (i < count) store_first(y + i, load_first(x + i, count - i), count - i);
 }
 
+constexpr int64_t kMaxQuantizedDim = 512;
+
+// y = x / scale in whole numbers, as PagedKv defines them; returns the scale.
+float quantize(const float* x, int64_t count, int8_t* y) {
+  Floats most{};
+  Floats special{};  // 0, or NaN after a NaN or an infinity
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const Floats value = load_up_to(x + i, count - i < kLanes ? count - i : kLanes);
+    const Floats magnitude = value < 0.0F ? -value : value;
+    most = magnitude > most ? magnitude : most;
+    special += value * 0.0F;
+  }
+  float lanes[kLanes];
+  store(lanes, most);
+  float max_magnitude = 0;
+  for (const float lane : lanes) max_magnitude = lane > max_magnitude ? lane : max_magnitude;
+  const float scale = max_magnitude / 127.0F + sum(special);
+  if (scale == 0.0F) {
+    memset(y, 0, static_cast<size_t>(count));
+    return scale;
+  }
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t rest = count - i < kLanes ? count - i : kLanes;
+    const Floats value = load_up_to(x + i, rest) / scale;
+    // A tiny scale has few bits, and a NaN is in no range.
+    const Floats high = value < 127.0F ? value : broadcast(127.0F);
+    store_up_to(y + i, round(high > -127.0F ? high : broadcast(-127.0F)), rest);
+  }
+  return scale;
+}
+
+// Appends one head's key and value at element `at` of the cache.
 template <typename X, typename Cache>
+void append_head(const RopeTask& task, const float* cos_sin, const X* k, const X* v, int64_t at) {
+  const int64_t dim = task.head_dim;
+  rotate(k, cos_sin, dim / 2, static_cast<Cache*>(task.keys) + at);
+  convert(v, dim, static_cast<Cache*>(task.values) + at);
+}
+
+template <typename X>
+void append_quantized_head(const RopeTask& task, const float* cos_sin, const X* k, const X* v,
+                           int64_t at) {
+  const int64_t dim = task.head_dim;
+  float exact[kMaxQuantizedDim];
+  rotate(k, cos_sin, dim / 2, exact);
+  task.key_scales[at / dim] = quantize(exact, dim, static_cast<int8_t*>(task.keys) + at);
+  convert(v, dim, exact);
+  task.value_scales[at / dim] = quantize(exact, dim, static_cast<int8_t*>(task.values) + at);
+}
+
+template <typename X, auto append>
 void run_row(void* context, int64_t row) {
   const auto& task = *static_cast<const RopeTask*>(context);
   const int64_t dim = task.head_dim;
@@ -55,20 +105,22 @@ void run_row(void* context, int64_t row) {
   const int64_t offset = slot % task.block_tokens;
   for (int64_t head = 0; head < task.num_kv_heads; ++head) {
     const int64_t at = ((block * task.num_kv_heads + head) * task.block_tokens + offset) * dim;
-    rotate(k + head * dim, cos_sin, half, static_cast<Cache*>(task.keys) + at);
-    convert(v + head * dim, dim, static_cast<Cache*>(task.values) + at);
+    append(task, cos_sin, k + head * dim, v + head * dim, at);
   }
 }
 
 }  // namespace
 
 void rope_kv_append(const RopeTask& task, const ParallelFor& threads) {
-  auto* body = run_row<float, float>;
-  const bool narrow_cache = task.cache_type == Element::kBF16;
-  if (task.activation_type == Element::kBF16) {
-    body = narrow_cache ? run_row<Bf16, Bf16> : run_row<Bf16, float>;
-  } else if (narrow_cache) {
-    body = run_row<float, Bf16>;
+  const bool is_narrow = task.activation_type == Element::kBF16;
+  auto* body = is_narrow ? run_row<Bf16, append_head<Bf16, float>>
+                         : run_row<float, append_head<float, float>>;
+  if (task.cache_type == Element::kBF16) {
+    body = is_narrow ? run_row<Bf16, append_head<Bf16, Bf16>>
+                     : run_row<float, append_head<float, Bf16>>;
+  } else if (task.cache_type == Element::kI8) {
+    body = is_narrow ? run_row<Bf16, append_quantized_head<Bf16>>
+                     : run_row<float, append_quantized_head<float>>;
   }
   threads.run(threads.pool, task.num_tokens, body, const_cast<RopeTask*>(&task));
 }

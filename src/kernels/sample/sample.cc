@@ -1,4 +1,5 @@
-// Rows in parallel; one portable variant, because the head's product before it costs far more.
+// Rows in parallel. Exponentials of the whole vocabulary are vector code; the filters then see few
+// tokens.
 #include "kernels/sample/sample.h"
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 
 #include "kernels/cpu_kernels.h"
 #include "kernels/element.h"
+#include "kernels/sample/adjust_logits.h"
 #include "kernels/sample/philox.h"
 #include "kernels/token_logprobs/log_softmax.h"
 
@@ -20,20 +22,15 @@ struct Candidate {
 };
 static_assert(sizeof(Candidate) == 2 * sizeof(float));
 
+// Of each column: a candidate, and an adjusted logit or a weight.
+constexpr std::int64_t kWorkspaceFloats = 3;
+
 bool is_likelier(const Candidate& a, const Candidate& b) {
   return a.mass > b.mass || (a.mass == b.mass && a.token < b.token);
 }
 
-std::int32_t greedy(const float* logits, std::int64_t count) {
-  std::int32_t best = -1;
-  float best_logit = -std::numeric_limits<float>::infinity();
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (logits[i] > best_logit) {
-      best_logit = logits[i];
-      best = static_cast<std::int32_t>(i);
-    }
-  }
-  return best;
+std::int32_t first_of(const float* logits, std::int64_t count, float wanted) {
+  return static_cast<std::int32_t>(std::find(logits, logits + count, wanted) - logits);
 }
 
 // Puts candidates in order of likelihood as far as `enough` wants: most top-p sets are small, and
@@ -57,53 +54,93 @@ std::int64_t keep_top_p(Candidate* candidates, std::int64_t count, double limit)
 
 class RowSampler {
  public:
-  RowSampler(const SampleArgs& args, std::int64_t row) : args_(args), row_(row) {}
+  RowSampler(const SampleArgs& args, const CpuKernels& kernels, std::int64_t row)
+      : args_(args),
+        kernels_(kernels),
+        row_(row),
+        candidates_(reinterpret_cast<Candidate*>(args.workspace.as<float>() +
+                                                 row * kWorkspaceFloats * args.logits.shape[1])),
+        column_(reinterpret_cast<float*>(candidates_ + args.logits.shape[1])) {}
 
   std::int32_t draw(const float* logits) {
+    const std::int64_t count = args_.num_valid_tokens;
+    if (has_adjustments(args_.adjustments, row_)) {
+      adjust_logits(args_.adjustments, row_, logits, count, column_);
+      logits = column_;
+    }
+    const float max_logit = kernels_.max_logit(logits, count);
+    if (max_logit == -std::numeric_limits<float>::infinity()) return -1;
     const float temperature = args_.temperature.as<float>()[row_];
-    if (temperature <= 0.0F) return greedy(logits, args_.num_valid_tokens);
-    auto* candidates =
-        reinterpret_cast<Candidate*>(args_.workspace.as<float>()) + row_ * args_.logits.shape[1];
-    std::int64_t count = collect(logits, candidates);
-    if (count == 0) return -1;
-    count = keep_top_k(candidates, count);
-    const double total = soften(candidates, count, 1.0 / temperature);
-    const double top_p = args_.top_p.as<float>()[row_];
-    if (top_p < 1.0) count = keep_top_p(candidates, count, total * top_p);
-    count = keep_min_p(candidates, count);
-    std::sort(candidates, candidates + count,
-              [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
-    return pick(candidates, count);
+    if (temperature <= 0.0F || !std::isfinite(max_logit)) {
+      return first_of(logits, count, max_logit);
+    }
+    const std::int64_t top_k = args_.top_k.as<std::int32_t>()[row_];
+    if (top_k > 0 && top_k < count) return draw_top_k(logits, top_k, max_logit);
+    // Finite, so that 0 times it is 0. The weights may take the place of the adjusted logits.
+    const float scale = std::min(1.0F / temperature, std::numeric_limits<float>::max());
+    const double total = kernels_.softmax_weights({.logits = logits,
+                                                   .count = count,
+                                                   .max_logit = max_logit,
+                                                   .scale = scale,
+                                                   .weights = column_});
+    return draw_from_weights(total);
   }
 
  private:
-  std::int64_t collect(const float* logits, Candidate* candidates) const {
-    std::int64_t count = 0;
-    for (std::int64_t i = 0; i < args_.num_valid_tokens; ++i) {
-      // False for a NaN, too.
-      if (logits[i] > -std::numeric_limits<float>::infinity()) {
-        candidates[count++] = {logits[i], static_cast<std::int32_t>(i)};
-      }
-    }
-    return count;
+  std::int32_t draw_top_k(const float* logits, std::int64_t top_k, float max_logit) {
+    std::int64_t count = collect_top_k(logits, top_k);
+    const double total =
+        soften(candidates_, count, max_logit, 1.0 / args_.temperature.as<float>()[row_]);
+    const double top_p = args_.top_p.as<float>()[row_];
+    if (top_p < 1.0) count = keep_top_p(candidates_, count, total * top_p);
+    return pick(candidates_, keep_min_p(candidates_, count));
   }
 
-  std::int64_t keep_top_k(Candidate* candidates, std::int64_t count) const {
-    const std::int64_t k = args_.top_k.as<std::int32_t>()[row_];
-    if (k <= 0 || k >= count) return count;
-    std::nth_element(candidates, candidates + k - 1, candidates + count, is_likelier);
-    return k;
+  // No top-k. Most tokens are too unlikely for top-p or min-p to keep, and are never candidates.
+  std::int32_t draw_from_weights(double total) {
+    const std::int64_t num_tokens = args_.num_valid_tokens;
+    const double top_p = args_.top_p.as<float>()[row_];
+    const float min_p = args_.min_p.as<float>()[row_];
+    if (top_p >= 1.0 && min_p <= 0.0F) return pick_from_weights(total);
+    // All tokens below this together weigh less than 1 - top_p of the total, so that those above
+    // reach top_p without them. The greatest weight is e^0 = 1.
+    const double tail = (1.0 - std::min(top_p, 1.0)) * total / static_cast<double>(num_tokens);
+    const auto least = std::max(static_cast<float>(tail * 0.999), min_p);
+    std::int64_t count = 0;
+    for (std::int64_t i = 0; i < num_tokens; ++i) {
+      candidates_[count] = {column_[i], static_cast<std::int32_t>(i)};
+      count += column_[i] >= least && column_[i] > 0.0F ? 1 : 0;
+    }
+    if (top_p < 1.0) count = keep_top_p(candidates_, count, total * top_p);
+    return pick(candidates_, count);
+  }
+
+  // The k likeliest tokens in any order; fewer if fewer are above -infinity. A buffer of a few
+  // times k takes what is above the k-th of those before.
+  std::int64_t collect_top_k(const float* logits, std::int64_t top_k) {
+    const std::int64_t capacity = std::min(args_.num_valid_tokens, 4 * top_k + 64);
+    float least = -std::numeric_limits<float>::infinity();
+    std::int64_t count = 0;
+    for (std::int64_t i = 0; i < args_.num_valid_tokens; ++i) {
+      if (!(logits[i] > least)) continue;  // true for a NaN; an equal one has a greater id
+      if (count == capacity) {
+        std::nth_element(candidates_, candidates_ + top_k - 1, candidates_ + count, is_likelier);
+        count = top_k;
+        least = candidates_[top_k - 1].mass;
+        if (!(logits[i] > least)) continue;
+      }
+      candidates_[count++] = {logits[i], static_cast<std::int32_t>(i)};
+    }
+    if (count <= top_k) return count;
+    std::nth_element(candidates_, candidates_ + top_k - 1, candidates_ + count, is_likelier);
+    return top_k;
   }
 
   // Logits to e^((logit - maximum) / temperature); returns their sum.
-  static double soften(Candidate* candidates, std::int64_t count, double scale) {
-    float max_logit = candidates[0].mass;
-    for (std::int64_t i = 1; i < count; ++i) max_logit = std::max(max_logit, candidates[i].mass);
+  static double soften(Candidate* candidates, std::int64_t count, double max_logit, double scale) {
     double total = 0;
     for (std::int64_t i = 0; i < count; ++i) {
-      const double shifted = max_logit == std::numeric_limits<float>::infinity()
-                                 ? (candidates[i].mass == max_logit ? 0.0 : -1e30)
-                                 : (static_cast<double>(candidates[i].mass) - max_logit) * scale;
+      const double shifted = (candidates[i].mass - max_logit) * scale;
       candidates[i].mass = static_cast<float>(std::exp(shifted));
       total += candidates[i].mass;
     }
@@ -119,11 +156,17 @@ class RowSampler {
     return std::remove_if(candidates, candidates + count, is_unlikely) - candidates;
   }
 
-  std::int32_t pick(const Candidate* candidates, std::int64_t count) const {
+  double uniform() const {
+    return philox_uniform(args_.seeds.as<std::int64_t>()[row_],
+                          args_.counters.as<std::int64_t>()[row_]);
+  }
+
+  std::int32_t pick(Candidate* candidates, std::int64_t count) const {
+    std::sort(candidates, candidates + count,
+              [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
     double total = 0;
     for (std::int64_t i = 0; i < count; ++i) total += candidates[i].mass;
-    double left = total * philox_uniform(args_.seeds.as<std::int64_t>()[row_],
-                                         args_.counters.as<std::int64_t>()[row_]);
+    double left = total * uniform();
     for (std::int64_t i = 0; i < count; ++i) {
       left -= candidates[i].mass;
       if (left < 0) return candidates[i].token;
@@ -132,15 +175,28 @@ class RowSampler {
     return std::min_element(candidates, candidates + count, is_likelier)->token;
   }
 
+  // The same with every token a candidate.
+  std::int32_t pick_from_weights(double total) const {
+    double left = total * uniform();
+    for (std::int64_t i = 0; i < args_.num_valid_tokens; ++i) {
+      left -= column_[i];
+      if (left < 0) return static_cast<std::int32_t>(i);
+    }
+    return first_of(column_, args_.num_valid_tokens, 1.0F);
+  }
+
   const SampleArgs& args_;
+  const CpuKernels& kernels_;
   std::int64_t row_;
+  Candidate* candidates_;
+  float* column_;  // adjusted logits, then weights
 };
 
 }  // namespace
 
 std::int64_t sample_workspace_floats(std::int64_t max_rows, std::int64_t vocab_rows,
                                      const device::Device&) {
-  return max_rows * vocab_rows * 2;
+  return max_rows * vocab_rows * kWorkspaceFloats;
 }
 
 void sample(const SampleArgs& args, device::Stream& stream) {
@@ -148,15 +204,23 @@ void sample(const SampleArgs& args, device::Stream& stream) {
   CHECK(args.workspace.shape.num_elements() >=
             sample_workspace_floats(num_rows, args.logits.shape[1], stream.device()),
         "a workspace of {} floats for {} rows", args.workspace.shape.num_elements(), num_rows);
-  const ParallelFor threads = parallel_for(stream);
-  const auto body = [](void* context, std::int64_t row) {
-    const auto& each = *static_cast<const SampleArgs*>(context);
-    const float* logits = each.logits.as<float>() + row * each.logits.shape[1];
-    const std::int32_t token = RowSampler(each, row).draw(logits);
-    each.tokens.as<std::int32_t>()[row] = token;
-    each.logprobs.as<float>()[row] = log_softmax_at(logits, each.num_valid_tokens, token);
+  check_adjustments(args.adjustments, num_rows, args.logits.shape[1]);
+  struct Context {
+    const SampleArgs& args;
+    const CpuKernels& kernels;
   };
-  threads.run(threads.pool, num_rows, body, const_cast<SampleArgs*>(&args));
+  Context context{args, cpu_kernels(stream)};
+  const auto body = [](void* shared, std::int64_t row) {
+    const auto& [each, kernels] = *static_cast<const Context*>(shared);
+    const float* logits = each.logits.as<float>() + row * each.logits.shape[1];
+    const std::int32_t token = RowSampler(each, kernels, row).draw(logits);
+    each.tokens.as<std::int32_t>()[row] = token;
+    each.logprobs.as<float>()[row] =
+        token >= 0 ? log_softmax(softmax_sum(kernels, logits, each.num_valid_tokens), logits[token])
+                   : -std::numeric_limits<float>::infinity();
+  };
+  const ParallelFor threads = parallel_for(stream);
+  threads.run(threads.pool, num_rows, body, &context);
 }
 
 }  // namespace fathom::kernels

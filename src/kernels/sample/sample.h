@@ -1,17 +1,22 @@
 // Sampling: one token from each row of logits, greedy or random, on the device.
-// Order of filters: temperature, top-k, top-p, min-p (on what top-k and top-p left).
+// Order: the row's adjustments, temperature, top-k, top-p, min-p (on what top-k and top-p left).
 // The random number of a row is counter-based (Philox 4x32-10, arXiv "Parallel random numbers:
 // as easy as 1, 2, 3", SC'11) on (seed, position of the token): no state, so a row draws the same
 // token whatever else is in the batch. The draw walks what the filters left in order of id, until
-// the probability passes the number. Shapes: logits f32 [num_rows, vocab_rows]; every parameter
-// array [num_rows]; tokens i32
-//   [num_rows]; logprobs f32 [num_rows]: log-softmax of the raw logits at the chosen token.
+// the probability passes the number.
+// Shapes: logits f32 [num_rows, vocab_rows], only read; every parameter array [num_rows]; tokens
+//   i32 [num_rows]; logprobs f32 [num_rows]: log-softmax of the raw logits at the chosen token,
+//   whatever the adjustments.
 // Columns from num_valid_tokens on are padding and are never chosen nor counted.
-// Ties: the lowest id wins. A NaN logit counts as -infinity; a row with none finite gives token -1.
+// Ties: the lowest id wins. A NaN logit counts as -infinity; one of +infinity is taken, whatever
+//   the temperature. A row of -infinity, or with every token banned, gives token -1.
+// Weights are exponentials in f32: a token below e^-87 of the likeliest is never drawn.
+// A row without adjustments gives what it gives when `adjustments` is empty, bit for bit.
 // Cost: a few passes over num_rows * vocab_rows floats.
 #pragma once
 
 #include "device/device.h"
+#include "kernels/sample/logit_adjustments.h"
 #include "tensor/tensor.h"
 
 namespace fathom::kernels {
@@ -19,12 +24,13 @@ namespace fathom::kernels {
 struct SampleArgs {
   tensor::View logits;
   std::int64_t num_valid_tokens = 0;
-  tensor::View temperature;       // f32; 0 is greedy
-  tensor::View top_k;             // i32; 0 is off
-  tensor::View top_p;             // f32 in (0, 1]; 1 is off
-  tensor::View min_p;             // f32 in [0, 1]; 0 is off
-  tensor::View seeds;             // i64
-  tensor::View counters;          // i64: position of the token to draw
+  tensor::View temperature;  // f32; 0 is greedy
+  tensor::View top_k;        // i32; 0 is off
+  tensor::View top_p;        // f32 in (0, 1]; 1 is off
+  tensor::View min_p;        // f32 in [0, 1]; 0 is off
+  tensor::View seeds;        // i64
+  tensor::View counters;     // i64: position of the token to draw
+  LogitAdjustments adjustments;
   tensor::MutableView workspace;  // f32, sample_workspace_floats() of them
   tensor::MutableView tokens;
   tensor::MutableView logprobs;

@@ -16,11 +16,48 @@ struct Entry {
   std::int32_t token;
 };
 
+// The row's logits after its adjustments.
+std::vector<float> adjusted(const SampleArgs& args, std::int64_t row) {
+  const LogitAdjustments& asked = args.adjustments;
+  const float* raw = args.logits.as<float>() + row * args.logits.shape[1];
+  std::vector<float> logits(raw, raw + args.num_valid_tokens);
+  const std::int32_t mask = asked.mask_rows.empty() ? -1 : asked.mask_rows.as<std::int32_t>()[row];
+  const std::int32_t slot = asked.slots.empty() ? -1 : asked.slots.as<std::int32_t>()[row];
+  for (std::int64_t token = 0; token < args.num_valid_tokens; ++token) {
+    float& logit = logits[static_cast<std::size_t>(token)];
+    if (mask >= 0) {
+      const std::int64_t word = mask * asked.masks.shape[1] + token / 32;
+      if ((asked.masks.as<std::int32_t>()[word] & (std::int32_t{1} << (token % 32))) == 0) {
+        logit = -std::numeric_limits<float>::infinity();
+      }
+    }
+    if (slot >= 0) {
+      const std::int32_t seen =
+          asked.token_counts.as<std::int32_t>()[slot * asked.token_counts.shape[1] + token];
+      const std::int32_t count = seen & INT32_MAX;
+      const float repetition = asked.repetition_penalty.as<float>()[row];
+      if (seen != 0) logit = logit > 0 ? logit / repetition : logit * repetition;
+      logit -= asked.frequency_penalty.as<float>()[row] * static_cast<float>(count);
+      logit -= count > 0 ? asked.presence_penalty.as<float>()[row] : 0.0F;
+    }
+    if (asked.bias_starts.empty()) continue;
+    const auto* starts = asked.bias_starts.as<std::int32_t>();
+    for (std::int64_t i = starts[row]; i < starts[row + 1]; ++i) {
+      if (asked.bias_tokens.as<std::int32_t>()[i] == token) {
+        logit += asked.bias_values.as<float>()[i];
+      }
+    }
+  }
+  return logits;
+}
+
 // The tokens that the filters leave, in order of id, with unnormalised probabilities.
-std::vector<Entry> survivors(const SampleArgs& args, std::int64_t row, const float* logits) {
+std::vector<Entry> survivors(const SampleArgs& args, std::int64_t row,
+                             const std::vector<float>& logits) {
   std::vector<Entry> entries;
   for (std::int64_t i = 0; i < args.num_valid_tokens; ++i) {
-    if (std::isfinite(logits[i])) entries.push_back({logits[i], static_cast<std::int32_t>(i)});
+    const float logit = logits[static_cast<std::size_t>(i)];
+    if (std::isfinite(logit)) entries.push_back({logit, static_cast<std::int32_t>(i)});
   }
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return a.mass > b.mass || (a.mass == b.mass && a.token < b.token);
@@ -54,7 +91,7 @@ std::vector<Entry> survivors(const SampleArgs& args, std::int64_t row, const flo
 void sample_reference(const SampleArgs& args) {
   for (std::int64_t row = 0; row < args.logits.shape[0]; ++row) {
     const float* logits = args.logits.as<float>() + row * args.logits.shape[1];
-    const std::vector<Entry> entries = survivors(args, row, logits);
+    const std::vector<Entry> entries = survivors(args, row, adjusted(args, row));
     double total = 0;
     for (const Entry& entry : entries) total += entry.mass;
     double left = total * philox_uniform(args.seeds.as<std::int64_t>()[row],

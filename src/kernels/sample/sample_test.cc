@@ -1,6 +1,7 @@
 // Sampling: greedy, filters against the reference, distribution, odd rows.
 #include "kernels/sample/sample.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -55,7 +56,7 @@ struct Parameters {
 class SampleTest : public KernelTest {
  protected:
   static Array workspace(std::int64_t rows, std::int64_t vocab) {
-    return Array(DType::kF32, {rows * vocab * 2});
+    return Array(DType::kF32, {rows * vocab * 3});
   }
 };
 
@@ -105,6 +106,172 @@ TEST_F(SampleTest, DrawsWhatTheReferenceDraws) {
   for_each_variant([&](device::Stream& stream) {
     sample(parameters.args(logits, scratch, vocab - 3), stream);
     expect_equal_bits(parameters.tokens, expected);
+  });
+}
+
+// Adjustments of each row, as arrays: none until set.
+struct Adjustments {
+  Adjustments(std::int64_t rows, std::int64_t slots, std::int64_t vocab)
+      : slots(DType::kI32, {rows}),
+        counts(DType::kI32, {slots, vocab}),
+        repetition(DType::kF32, {rows}),
+        presence(DType::kF32, {rows}),
+        frequency(DType::kF32, {rows}),
+        masks(DType::kI32, {slots, (vocab + 31) / 32}),
+        mask_rows(DType::kI32, {rows}) {
+    std::fill_n(this->slots.view().as<std::int32_t>(), rows, -1);
+    std::fill_n(mask_rows.view().as<std::int32_t>(), rows, -1);
+  }
+  void add_bias(std::int64_t token, float value) {
+    tokens.push_back(static_cast<std::int32_t>(token));
+    values.push_back(value);
+  }
+  void end_row() { starts.push_back(static_cast<std::int32_t>(tokens.size())); }
+  // Biases are complete: every row has ended.
+  LogitAdjustments adjustments() {
+    starts_array = ints(starts);
+    tokens_array = ints(tokens);
+    values_array = Array(DType::kF32, {std::ssize(values)});
+    values_array.set_all(values);
+    return {.slots = slots,
+            .token_counts = counts,
+            .repetition_penalty = repetition,
+            .presence_penalty = presence,
+            .frequency_penalty = frequency,
+            .bias_starts = starts_array,
+            .bias_tokens = tokens_array,
+            .bias_values = values_array,
+            .masks = masks,
+            .mask_rows = mask_rows};
+  }
+  Array slots, counts, repetition, presence, frequency, masks, mask_rows;
+  std::vector<std::int32_t> starts{0}, tokens;
+  std::vector<float> values;
+  Array starts_array = ints({}), tokens_array = ints({}), values_array = ints({});
+};
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+TEST_F(SampleTest, AdjustsAsTheReferenceDoes) {
+  constexpr std::int64_t kRows = 48;
+  constexpr std::int64_t kSlots = 5;
+  constexpr std::int64_t kVocab = 1003;
+  Array logits = normal(DType::kF32, {kRows, kVocab}, 3.0F);
+  Parameters parameters(kRows);
+  Adjustments asked(kRows, kSlots, kVocab);
+  for (std::int64_t i = 0; i < kSlots * kVocab; ++i) {
+    const std::int64_t count = between(0, 3) == 0 ? between(0, 9) : 0;
+    asked.counts.view().as<std::int32_t>()[i] =
+        static_cast<std::int32_t>(count) | (between(0, 4) == 0 ? kInPrompt : 0);
+  }
+  for (std::int64_t i = 0; i < asked.masks.size(); ++i) {
+    asked.masks.view().as<std::int32_t>()[i] = static_cast<std::int32_t>(random_() | random_());
+  }
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    parameters.set_row(row, static_cast<float>(between(0, 3)) * 0.4F,
+                       static_cast<std::int32_t>(between(0, 1) * 40), between(0, 1) ? 0.9F : 1.0F,
+                       0.0F);
+    set(asked.repetition, row, 0.8F + 0.1F * static_cast<float>(between(0, 8)));
+    set(asked.presence, row, 0.5F * static_cast<float>(between(-4, 4)));
+    set(asked.frequency, row, 0.5F * static_cast<float>(between(-4, 4)));
+    asked.slots.view().as<std::int32_t>()[row] = static_cast<std::int32_t>(between(-1, kSlots - 1));
+    asked.mask_rows.view().as<std::int32_t>()[row] =
+        static_cast<std::int32_t>(between(-1, kSlots - 1));
+    // Some tokens twice, some outside the vocabulary.
+    for (std::int64_t i = between(0, 2) * 60; i > 0; --i) {
+      asked.add_bias(between(-2, kVocab + 5),
+                     between(0, 3) == 0 ? -kInfinity : static_cast<float>(between(-20, 20)));
+    }
+    asked.end_row();
+    set(logits, row * kVocab + between(0, kVocab - 1), std::numeric_limits<float>::quiet_NaN());
+    for (std::int64_t i = 0; i < 3; ++i) set(logits, row * kVocab + kVocab - 1 - i, 99.0F);
+  }
+  const Array untouched = logits;
+  const Array scratch = workspace(kRows, kVocab);
+  SampleArgs args = parameters.args(logits, scratch, kVocab - 3);
+  args.adjustments = asked.adjustments();
+  sample_reference(args);
+  const Array expected_tokens = parameters.tokens;
+  const Array expected_logprobs = parameters.logprobs;
+  for_each_variant([&](device::Stream& stream) {
+    sample(args, stream);
+    expect_equal_bits(parameters.tokens, expected_tokens);
+    expect_near(parameters.logprobs, expected_logprobs, 1e-6F, 1e-6F);
+    expect_equal_bits(logits, untouched);
+  });
+}
+
+TEST_F(SampleTest, AppliesEachAdjustmentByItsFormula) {
+  // Greedy over 4 tokens, so that each row shows the outcome of one comparison.
+  constexpr std::int64_t kRows = 8;
+  Array logits(DType::kF32, {kRows, 4});
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    for (std::int64_t i = 0; i < 4; ++i) set(logits, row * 4 + i, 4.0F - static_cast<float>(i));
+  }
+  Parameters parameters(kRows);
+  Adjustments asked(kRows, 3, 4);
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    parameters.set_row(row, 0.0F, 0, 1.0F, 0.0F);
+    set(asked.repetition, row, 1.0F);
+  }
+  auto* counts = asked.counts.view().as<std::int32_t>();
+  counts[0] = kInPrompt;      // slot 0: token 0 stands in the prompt alone
+  counts[4] = 3;              // slot 1: token 0 thrice in the answer
+  counts[8] = kInPrompt | 1;  // slot 2: both
+  asked.masks.view().as<std::int32_t>()[0] = 0b1100;
+  asked.masks.view().as<std::int32_t>()[1] = ~0xF;
+  const auto use_slot = [&](std::int64_t row, std::int32_t slot) {
+    asked.slots.view().as<std::int32_t>()[row] = slot;
+  };
+  use_slot(0, 0);  // 4 / 2 is below 3
+  set(asked.repetition, 0, 2.0F);
+  use_slot(1, 0);  // a prompt's token has neither presence nor frequency
+  set(asked.presence, 1, 50.0F);
+  set(asked.frequency, 1, 50.0F);
+  use_slot(2, 1);  // 4 - 3 * 0.5 - 0.6 = 1.9 is below 3
+  set(asked.frequency, 2, 0.5F);
+  set(asked.presence, 2, 0.6F);
+  use_slot(3, 2);  // 4 / 1.25 - 0.1 = 3.1 stays above 3
+  set(asked.repetition, 3, 1.25F);
+  set(asked.presence, 3, 0.1F);
+  asked.mask_rows.view().as<std::int32_t>()[4] = 0;
+  asked.mask_rows.view().as<std::int32_t>()[5] = 1;  // nothing allowed
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    if (row == 6) asked.add_bias(3, 3.0F);  // a tie of 4: the lowest id
+    if (row == 7) {
+      for (const std::int64_t token : {0, 1, 2, 3}) asked.add_bias(token, -kInfinity);
+    }
+    asked.end_row();
+  }
+  const Array scratch = workspace(kRows, 4);
+  SampleArgs args = parameters.args(logits, scratch, 4);
+  args.adjustments = asked.adjustments();
+  for_each_variant([&](device::Stream& stream) {
+    sample(args, stream);
+    const std::vector<std::int32_t> expected{1, 0, 1, 0, 2, -1, 0, -1};
+    for (std::size_t row = 0; row < expected.size(); ++row) {
+      EXPECT_EQ(parameters.token(static_cast<std::int64_t>(row)), expected[row]) << "row " << row;
+    }
+  });
+}
+
+TEST_F(SampleTest, RowsWithoutAdjustmentsKeepTheirBits) {
+  const Array logits = normal(DType::kF32, {20, 500}, 3.0F);
+  Parameters parameters(20);
+  for (std::int64_t i = 0; i < 20; ++i)
+    parameters.set_row(i, 0.5F * static_cast<float>(i % 3), 0, 0.9F, 0.0F);
+  Adjustments asked(20, 1, 500);
+  for (std::int64_t i = 0; i < 20; ++i) asked.end_row();
+  const Array scratch = workspace(20, 500);
+  for_each_variant([&](device::Stream& stream) {
+    SampleArgs args = parameters.args(logits, scratch, 500);
+    sample(args, stream);
+    const Array tokens = parameters.tokens;
+    const Array logprobs = parameters.logprobs;
+    args.adjustments = asked.adjustments();
+    sample(args, stream);
+    expect_equal_bits(parameters.tokens, tokens);
+    expect_equal_bits(parameters.logprobs, logprobs);
   });
 }
 

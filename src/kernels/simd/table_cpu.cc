@@ -9,6 +9,8 @@ void rope_kv_append(const RopeTask& task, const ParallelFor& threads);
 void paged_attention(const AttentionTask& task, const ParallelFor& threads);
 void silu_mul(const SiluMulTask& task, const ParallelFor& threads);
 void embedding(const EmbeddingTask& task, const ParallelFor& threads);
+float max_logit(const float* logits, int64_t count);
+double softmax_weights(const SoftmaxTask& task);
 
 extern const CpuKernels kKernels;
 const CpuKernels kKernels = {.linear = linear,
@@ -16,6 +18,8 @@ const CpuKernels kKernels = {.linear = linear,
                              .rope_kv_append = rope_kv_append,
                              .paged_attention = paged_attention,
                              .silu_mul = silu_mul,
-                             .embedding = embedding};
+                             .embedding = embedding,
+                             .max_logit = max_logit,
+                             .softmax_weights = softmax_weights};
 
 }  // namespace fathom::kernels::FATHOM_ISA

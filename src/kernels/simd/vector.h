@@ -30,9 +30,11 @@ inline constexpr int kLanes = 4;
 #endif
 
 using Floats = float __attribute__((vector_size(kLanes * 4)));
+using Doubles = double __attribute__((vector_size(kLanes * 8)));
 using Ints = int32_t __attribute__((vector_size(kLanes * 4)));
 using Words = uint32_t __attribute__((vector_size(kLanes * 4)));
 using Halves = uint16_t __attribute__((vector_size(kLanes * 2)));
+using Bytes = int8_t __attribute__((vector_size(kLanes)));
 
 // Element types as they lie in memory.
 struct Bf16 {
@@ -105,10 +107,30 @@ FATHOM_INLINE Floats load(const F16* from) {
 #endif
 }
 
+FATHOM_INLINE Floats load(const int8_t* from) {
+#if defined(__AVX512F__)
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return as_bits<Floats>(
+      _mm512_maskz_cvtepi32_ps(0xFFFF, _mm512_maskz_cvtepi8_epi32(0xFFFF, bytes)));
+#elif defined(__AVX2__)
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return as_bits<Floats>(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)));
+#else
+  Bytes bytes;
+  memcpy(&bytes, from, sizeof(bytes));
+  return __builtin_convertvector(__builtin_convertvector(bytes, Ints), Floats);
+#endif
+}
+
 FATHOM_INLINE void store(float* to, Floats value) { memcpy(to, &value, sizeof(value)); }
 FATHOM_INLINE void store(Bf16* to, Floats value) {
   const Halves halves = narrow(value);
   memcpy(to, &halves, sizeof(halves));
+}
+// Of whole numbers in [-128, 127].
+FATHOM_INLINE void store(int8_t* to, Floats value) {
+  const Bytes bytes = __builtin_convertvector(__builtin_convertvector(value, Ints), Bytes);
+  memcpy(to, &bytes, sizeof(bytes));
 }
 
 // The first `count` < kLanes elements; the rest are zero and their memory is not read.
@@ -148,6 +170,9 @@ FATHOM_INLINE float sum(Floats value) {
   }
   return lanes[0];
 }
+
+// To the nearest whole number, ties to even, for |x| < 2^22.
+FATHOM_INLINE Floats round(Floats x) { return (x + 12582912.0F) - 12582912.0F; }
 
 // e^x: 2 ulp over the whole range; 0 below -87.3, infinity above 88.7.
 FATHOM_INLINE Floats exp(Floats x) {

@@ -1,5 +1,7 @@
-// Rows in parallel; one portable variant, because the head's product before it costs far more.
+// Rows in parallel.
 #include "kernels/token_logprobs/token_logprobs.h"
+
+#include <limits>
 
 #include "kernels/cpu_kernels.h"
 #include "kernels/element.h"
@@ -11,14 +13,22 @@ void token_logprobs(const TokenLogprobsArgs& args, device::Stream& stream) {
   const std::int64_t num_rows = args.logits.shape[0];
   check_shape(args.targets, "token_logprobs targets", {num_rows});
   check_shape(args.y, "token_logprobs y", {num_rows});
-  const ParallelFor threads = parallel_for(stream);
-  const auto body = [](void* context, std::int64_t row) {
-    const auto& each = *static_cast<const TokenLogprobsArgs*>(context);
-    const float* logits = each.logits.as<float>() + row * each.logits.shape[1];
-    each.y.as<float>()[row] =
-        log_softmax_at(logits, each.num_valid_tokens, each.targets.as<std::int32_t>()[row]);
+  struct Context {
+    const TokenLogprobsArgs& args;
+    const CpuKernels& kernels;
   };
-  threads.run(threads.pool, num_rows, body, const_cast<TokenLogprobsArgs*>(&args));
+  Context context{args, cpu_kernels(stream)};
+  const auto body = [](void* shared, std::int64_t row) {
+    const auto& [each, kernels] = *static_cast<const Context*>(shared);
+    const float* logits = each.logits.as<float>() + row * each.logits.shape[1];
+    const std::int32_t target = each.targets.as<std::int32_t>()[row];
+    each.y.as<float>()[row] =
+        target >= 0 && target < each.num_valid_tokens
+            ? log_softmax(softmax_sum(kernels, logits, each.num_valid_tokens), logits[target])
+            : -std::numeric_limits<float>::infinity();
+  };
+  const ParallelFor threads = parallel_for(stream);
+  threads.run(threads.pool, num_rows, body, &context);
 }
 
 }  // namespace fathom::kernels
