@@ -1,6 +1,8 @@
 // Names and links of the cache.
 #include "checkpoint/hub_cache.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
@@ -69,7 +71,8 @@ Result<void> HubCache::link(const std::string& commit, const std::string& file,
   // Relative, so that the cache may be moved.
   const std::filesystem::path target =
       std::filesystem::relative(blob(etag), path.parent_path(), code);
-  const std::filesystem::path temporary = path.native() + ".partial";
+  // Its own name for each process: another one may be linking the same file.
+  const std::filesystem::path temporary = path.native() + ".partial-" + std::to_string(::getpid());
   std::filesystem::remove(temporary, code);
   std::filesystem::create_symlink(target, temporary, code);
   if (!code) std::filesystem::rename(temporary, path, code);
