@@ -1,33 +1,61 @@
-// A stack of free blocks, and a mark for each block in use.
+// Reference counts, and the order in which cached blocks are forgotten.
 #include "engine/block_pool.h"
+
+#include <ranges>
 
 #include "base/check.h"
 
 namespace fathom::engine {
 
-BlockPool::BlockPool(std::int64_t num_blocks) : is_used_(static_cast<std::size_t>(num_blocks)) {
-  for (std::int64_t i = num_blocks; i-- > 0;) free_.push_back(static_cast<BlockId>(i));
+BlockPool::BlockPool(std::int64_t num_blocks) : blocks_(static_cast<std::size_t>(num_blocks)) {
+  free_.reserve(blocks_.size());
+  for (std::int64_t i = num_blocks - 1; i >= 0; --i) free_.push_back(static_cast<BlockId>(i));
 }
 
 std::optional<std::vector<BlockId>> BlockPool::take(std::int64_t count) {
-  if (count > num_free()) return std::nullopt;
+  if (count > num_available()) return std::nullopt;
   std::vector<BlockId> taken;
-  taken.reserve(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
+    if (free_.empty()) forget(cached_.front());
     taken.push_back(free_.back());
-    is_used_[static_cast<std::size_t>(free_.back())] = true;
     free_.pop_back();
+    at(taken.back()).num_holders = 1;
   }
   return taken;
 }
 
-void BlockPool::give_back(const std::vector<BlockId>& blocks) {
-  for (const BlockId block : blocks) {
-    auto used = is_used_[static_cast<std::size_t>(block)];
-    CHECK(used, "block {} is given back twice", static_cast<std::int32_t>(block));
-    used = false;
-    free_.push_back(block);
+void BlockPool::forget(BlockId block) {
+  cached_.erase(at(block).cached_at);
+  by_hash_.erase(*at(block).hash);
+  at(block).hash.reset();
+  free_.push_back(block);
+}
+
+std::optional<BlockId> BlockPool::share(const BlockHash& hash) {
+  const auto found = by_hash_.find(hash);
+  if (found == by_hash_.end()) return std::nullopt;
+  Block& block = at(found->second);
+  if (block.num_holders++ == 0) cached_.erase(block.cached_at);
+  return found->second;
+}
+
+void BlockPool::give_back(std::span<const BlockId> blocks) {
+  for (const BlockId id : std::views::reverse(blocks)) {
+    Block& block = at(id);
+    CHECK(block.num_holders > 0, "block {} came back twice", static_cast<std::int32_t>(id));
+    if (--block.num_holders > 0) continue;
+    if (block.hash) {
+      block.cached_at = cached_.insert(cached_.end(), id);
+    } else {
+      free_.push_back(id);
+    }
   }
+}
+
+void BlockPool::publish(BlockId block, const BlockHash& hash) {
+  CHECK(at(block).num_holders > 0, "block {} is not held", static_cast<std::int32_t>(block));
+  if (at(block).hash || !by_hash_.emplace(hash, block).second) return;
+  at(block).hash = hash;
 }
 
 }  // namespace fathom::engine
