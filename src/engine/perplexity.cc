@@ -60,8 +60,8 @@ base::Result<std::vector<float>> Scorer::logprobs(std::span<const base::TokenId>
     const SequenceChunk chunk{.tokens = tokens.subspan(first, count),
                               .first_position = static_cast<std::int64_t>(first),
                               .blocks = blocks_,
-                              .wanted = WantedLogits::kAll};
-    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_);
+                              .num_logit_rows = static_cast<std::int64_t>(count)};
+    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_).inputs;
     const tensor::View logits = decoder_.forward(step, kv_cache_, *stream_);
     stream_->copy_to_device(targets_.data(), tokens.data() + first + 1,
                             count * sizeof(base::TokenId));
@@ -87,8 +87,8 @@ base::Result<std::vector<float>> Scorer::last_logits(std::span<const base::Token
     const SequenceChunk chunk{.tokens = tokens.subspan(first, count),
                               .first_position = static_cast<std::int64_t>(first),
                               .blocks = blocks_,
-                              .wanted = WantedLogits::kLast};
-    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_);
+                              .num_logit_rows = 1};
+    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_).inputs;
     const tensor::View last = decoder_.forward(step, kv_cache_, *stream_);
     stream_->copy_to_host(logits.data(), last.data, last.num_bytes());
     TRY(stream_->synchronize());

@@ -243,8 +243,6 @@ void Scheduler::schedule_prompts(ScheduledStep& step, std::int64_t budget) const
   std::int64_t logit_rows = limits_.max_prompt_logit_rows;
   for (const SequencePtr& sequence : running_) {
     if (sequence->num_pending() < 1 || sequence->is_full() || is_decoding(*sequence)) continue;
-    const bool is_in_step = sequence->num_in_flight > 0;
-    if (is_in_step) continue;
     std::int64_t count = std::min(sequence->num_pending(), budget);
     if (sequence->request.prompt_logprobs && sequence->num_completion_tokens() == 0) {
       count = std::min(count, logit_rows);

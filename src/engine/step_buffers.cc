@@ -23,55 +23,74 @@ base::Result<StepBuffers> StepBuffers::create(device::Device& device,
   layout.query_starts = place(limits.max_sequences + 1);
   layout.context_lens = place(limits.max_sequences);
   layout.logit_rows = place(limits.max_logit_rows);
+  layout.feed_slots = place(limits.max_step_tokens);
+  layout.pool_slots = place(limits.max_step_tokens);
   layout.block_tables = place(limits.max_sequences * buffers.max_blocks_);
-  buffers.host_.resize(static_cast<std::size_t>(layout.size));
-  buffers.device_ = TRY(device.allocate(buffers.host_.size() * sizeof(std::int32_t)));
+  for (auto& host : buffers.hosts_) host.resize(static_cast<std::size_t>(layout.size));
+  buffers.device_ = TRY(device.allocate(buffers.hosts_[0].size() * sizeof(std::int32_t)));
   return buffers;
 }
 
-model::StepInputs StepBuffers::fill(std::span<const SequenceChunk> chunks, device::Stream& stream) {
+void StepBuffers::fill_rows(const SequenceChunk& chunk, const std::int32_t* table,
+                            std::int64_t first_row) {
+  const std::int64_t num_rows = chunk.num_rows();
+  for (std::int64_t i = 0; i < num_rows; ++i) {
+    const std::int64_t position = chunk.first_position + i;
+    const std::int64_t row = first_row + i;
+    host_[layout_.ids + row] =
+        chunk.feed_slot >= 0 ? 0 : base::index(chunk.tokens[static_cast<std::size_t>(i)]);
+    host_[layout_.feed_slots + row] = chunk.feed_slot;
+    host_[layout_.pool_slots + row] = i >= num_rows - chunk.num_pooled_rows ? chunk.pool_slot : -1;
+    host_[layout_.positions + row] = static_cast<std::int32_t>(position);
+    host_[layout_.slots + row] = static_cast<std::int32_t>(
+        table[position / block_tokens_] * block_tokens_ + position % block_tokens_);
+  }
+}
+
+StepArrays StepBuffers::fill(std::span<const SequenceChunk> chunks, device::Stream& stream) {
+  host_ = hosts_[num_steps_++ % hosts_.size()].data();
   std::int64_t num_tokens = 0;
   std::int64_t num_sequences = 0;
   std::int64_t num_logit_rows = 0;
-  std::int32_t* const host = host_.data();
+  bool is_fed = false;
+  bool is_pooled = false;
   for (const SequenceChunk& chunk : chunks) {
-    host[layout_.query_starts + num_sequences] = static_cast<std::int32_t>(num_tokens);
-    std::int32_t* table = host + layout_.block_tables + num_sequences * max_blocks_;
+    host_[layout_.query_starts + num_sequences] = static_cast<std::int32_t>(num_tokens);
+    std::int32_t* table = host_ + layout_.block_tables + num_sequences * max_blocks_;
     for (std::size_t i = 0; i < chunk.blocks.size(); ++i) {
       table[i] = static_cast<std::int32_t>(chunk.blocks[i]);
     }
-    std::int64_t position = chunk.first_position;
-    for (const base::TokenId token : chunk.tokens) {
-      host[layout_.ids + num_tokens] = base::index(token);
-      host[layout_.positions + num_tokens] = static_cast<std::int32_t>(position);
-      host[layout_.slots + num_tokens] = static_cast<std::int32_t>(
-          table[position / block_tokens_] * block_tokens_ + position % block_tokens_);
-      const bool is_last = position + 1 == chunk.first_position + std::ssize(chunk.tokens);
-      if (chunk.wanted == WantedLogits::kAll || (chunk.wanted == WantedLogits::kLast && is_last)) {
-        host[layout_.logit_rows + num_logit_rows++] = static_cast<std::int32_t>(num_tokens);
-      }
-      ++num_tokens;
-      ++position;
+    fill_rows(chunk, table, num_tokens);
+    const std::int64_t num_rows = chunk.num_rows();
+    for (std::int64_t row = num_rows - chunk.num_logit_rows; row < num_rows; ++row) {
+      host_[layout_.logit_rows + num_logit_rows++] = static_cast<std::int32_t>(num_tokens + row);
     }
-    host[layout_.context_lens + num_sequences++] = static_cast<std::int32_t>(position);
+    num_tokens += num_rows;
+    host_[layout_.context_lens + num_sequences++] =
+        static_cast<std::int32_t>(chunk.first_position + num_rows);
+    is_fed |= chunk.feed_slot >= 0;
+    is_pooled |= chunk.pool_slot >= 0;
   }
-  host[layout_.query_starts + num_sequences] = static_cast<std::int32_t>(num_tokens);
+  host_[layout_.query_starts + num_sequences] = static_cast<std::int32_t>(num_tokens);
   const std::int64_t used = layout_.block_tables + num_sequences * max_blocks_;
-  stream.copy_to_device(device_.data(), host, static_cast<std::size_t>(used) * sizeof(*host));
+  stream.copy_to_device(device_.data(), host_, static_cast<std::size_t>(used) * sizeof(*host_));
 
-  model::StepInputs inputs;
-  inputs.ids = view(layout_.ids, {num_tokens});
-  inputs.batch.positions = view(layout_.positions, {num_tokens});
-  inputs.batch.slots = view(layout_.slots, {num_tokens});
-  inputs.batch.query_starts = view(layout_.query_starts, {num_sequences + 1});
-  inputs.batch.context_lens = view(layout_.context_lens, {num_sequences});
-  inputs.batch.block_tables = view(layout_.block_tables, {num_sequences, max_blocks_});
-  inputs.logit_rows = view(layout_.logit_rows, {num_logit_rows});
-  return inputs;
+  StepArrays step;
+  step.ids = view(layout_.ids, {num_tokens});
+  step.inputs.ids = step.ids;
+  step.inputs.batch.positions = view(layout_.positions, {num_tokens});
+  step.inputs.batch.slots = view(layout_.slots, {num_tokens});
+  step.inputs.batch.query_starts = view(layout_.query_starts, {num_sequences + 1});
+  step.inputs.batch.context_lens = view(layout_.context_lens, {num_sequences});
+  step.inputs.batch.block_tables = view(layout_.block_tables, {num_sequences, max_blocks_});
+  step.inputs.logit_rows = view(layout_.logit_rows, {num_logit_rows});
+  if (is_fed) step.feed_slots = view(layout_.feed_slots, {num_tokens});
+  if (is_pooled) step.pool_slots = view(layout_.pool_slots, {num_tokens});
+  return step;
 }
 
-tensor::View StepBuffers::view(std::int64_t offset, const tensor::Shape& shape) const {
-  return {static_cast<const std::int32_t*>(device_.data()) + offset, tensor::DType::kI32, shape};
+tensor::MutableView StepBuffers::view(std::int64_t offset, const tensor::Shape& shape) const {
+  return {static_cast<std::int32_t*>(device_.data()) + offset, tensor::DType::kI32, shape};
 }
 
 }  // namespace fathom::engine

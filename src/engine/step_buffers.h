@@ -1,6 +1,7 @@
 // StepBuffers: the device arrays that describe one step, filled from the host in one copy.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -13,14 +14,25 @@
 
 namespace fathom::engine {
 
-enum class WantedLogits { kNone, kLast, kAll };
-
 // The rows that one sequence contributes to a step.
 struct SequenceChunk {
-  std::span<const base::TokenId> tokens;  // at least one
+  std::span<const base::TokenId> tokens;
+  std::int32_t feed_slot = -1;  // not -1: no `tokens` but one, the last that this slot sampled
   std::int64_t first_position = 0;
   std::span<const BlockId> blocks;  // in order of position; cover the chunk's last position
-  WantedLogits wanted = WantedLogits::kNone;
+  std::int64_t num_logit_rows = 0;  // the last rows, those whose logits are wanted
+  std::int32_t pool_slot = -1;      // not -1: the last `num_pooled_rows` are summed there
+  std::int64_t num_pooled_rows = 0;
+
+  std::int64_t num_rows() const { return feed_slot >= 0 ? 1 : std::ssize(tokens); }
+};
+
+// A step's arrays on the device.
+struct StepArrays {
+  model::StepInputs inputs;
+  tensor::MutableView ids;    // the same as inputs.ids
+  tensor::View feed_slots;    // i32 [num_tokens]: where ids come from; empty if all are known
+  tensor::View pool_slots;    // i32 [num_tokens]; empty if no row is pooled
 };
 
 class StepBuffers {
@@ -30,10 +42,11 @@ class StepBuffers {
                                           std::int64_t block_tokens);
 
   // Enqueues the copy of the step's arrays. They stay valid in stream order until the next call;
-  // the chunks may go at once. At most the limits' tokens, sequences and logit rows.
-  model::StepInputs fill(std::span<const SequenceChunk> chunks, device::Stream& stream);
+  // the chunks may go at once. The step before the last must have run: two steps' arrays are kept
+  // on the host. At most the limits' tokens, sequences and logit rows.
+  StepArrays fill(std::span<const SequenceChunk> chunks, device::Stream& stream);
 
-  std::int64_t max_blocks_per_sequence() const { return max_blocks_; }
+  std::size_t size_bytes() const { return device_.size_bytes(); }
 
  private:
   // Offsets into the buffers, in elements of int32.
@@ -44,17 +57,22 @@ class StepBuffers {
     std::int64_t query_starts = 0;
     std::int64_t context_lens = 0;
     std::int64_t logit_rows = 0;
+    std::int64_t feed_slots = 0;
+    std::int64_t pool_slots = 0;
     std::int64_t block_tables = 0;
     std::int64_t size = 0;
   };
 
   StepBuffers() = default;
-  tensor::View view(std::int64_t offset, const tensor::Shape& shape) const;
+  void fill_rows(const SequenceChunk& chunk, const std::int32_t* table, std::int64_t first_row);
+  tensor::MutableView view(std::int64_t offset, const tensor::Shape& shape) const;
 
   Layout layout_;
   std::int64_t block_tokens_ = 0;
   std::int64_t max_blocks_ = 0;
-  std::vector<std::int32_t> host_;
+  std::array<std::vector<std::int32_t>, 2> hosts_;
+  std::int32_t* host_ = nullptr;  // the one of this step
+  std::size_t num_steps_ = 0;
   device::Buffer device_;
 };
 

@@ -1,0 +1,286 @@
+// Fills the sampling kernels' arrays from the requests, and reads their results.
+#include "engine/sampler.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "base/check.h"
+#include "base/checked.h"
+#include "kernels/count_tokens/count_tokens.h"
+#include "kernels/feed_tokens/feed_tokens.h"
+#include "kernels/sample/sample.h"
+#include "kernels/top_logprobs/top_logprobs.h"
+
+namespace fathom::engine {
+
+using tensor::DType;
+using tensor::MutableView;
+using tensor::Shape;
+
+namespace {
+
+constexpr std::size_t kAlignmentBytes = 64;
+constexpr float kBan = -std::numeric_limits<float>::infinity();
+
+std::size_t place(std::size_t& end, std::int64_t count, std::size_t element_bytes = 4) {
+  const std::size_t offset = end;
+  const std::size_t num_bytes = static_cast<std::size_t>(count) * element_bytes;
+  end += base::ceil_div(num_bytes, kAlignmentBytes) * kAlignmentBytes;
+  return offset;
+}
+
+}  // namespace
+
+base::Result<Sampler> Sampler::create(device::Device& device, const SamplerLimits& limits) {
+  Sampler sampler;
+  sampler.limits_ = limits;
+  sampler.workspace_floats_ =
+      kernels::sample_workspace_floats(limits.max_rows, limits.vocab_rows, device);
+  sampler.plan(sampler.workspace_floats_);
+  sampler.host_.resize(sampler.layout_.mirrored_end);
+  sampler.memory_ = TRY(device.allocate(sampler.layout_.end));
+  for (auto& host : sampler.count_hosts_) host.resize(sampler.count_layout_.end);
+  sampler.count_memory_ = TRY(device.allocate(sampler.count_layout_.end));
+  return sampler;
+}
+
+void Sampler::plan(std::int64_t workspace_floats) {
+  const std::int64_t rows = limits_.max_rows;
+  Layout& l = layout_;
+  l.seeds = place(l.end, rows, 8);
+  l.counters = place(l.end, rows, 8);
+  for (std::size_t* const offset :
+       {&l.temperature, &l.top_k, &l.top_p, &l.min_p, &l.repetition, &l.presence, &l.frequency,
+        &l.penalty_slots, &l.store_slots, &l.is_prompt, &l.targets, &l.target_sources}) {
+    *offset = place(l.end, rows);
+  }
+  l.bias_starts = place(l.end, rows + 1);
+  l.bias_tokens = place(l.end, rows * kMaxBiasesPerRow);
+  l.bias_values = place(l.end, rows * kMaxBiasesPerRow);
+  l.inputs_end = l.end;
+  for (std::size_t* const offset : {&l.tokens, &l.logprobs, &l.ranks, &l.target_logprobs}) {
+    *offset = place(l.end, rows);
+  }
+  l.top_ids = place(l.end, rows * kernels::kMaxTopLogprobs);
+  l.top_logprobs = place(l.end, rows * kernels::kMaxTopLogprobs);
+  l.mirrored_end = l.end;
+  l.last_tokens = place(l.end, limits_.max_slots);
+  l.token_counts = place(l.end, limits_.max_slots * limits_.vocab_rows);
+  l.workspace = place(l.end, workspace_floats);
+  CountLayout& c = count_layout_;
+  c.clear_slots = place(c.end, limits_.max_slots);
+  c.slots = place(c.end, limits_.max_step_tokens);
+  c.tokens = place(c.end, limits_.max_step_tokens);
+  c.is_prompt = place(c.end, limits_.max_step_tokens);
+}
+
+MutableView Sampler::view(std::size_t offset, DType dtype, const Shape& shape) const {
+  return {static_cast<std::byte*>(memory_.data()) + offset, dtype, shape};
+}
+
+void Sampler::enqueue_counts(const ScheduledStep& step, device::Stream& stream) {
+  if (step.new_slots.empty() && step.counts.empty()) return;
+  std::byte* const host = count_hosts_[num_counts_++ % 2].data();
+  auto* const device = static_cast<std::byte*>(count_memory_.data());
+  const auto host_array = [host](std::size_t offset) {
+    return reinterpret_cast<std::int32_t*>(host + offset);
+  };
+  std::ranges::copy(step.new_slots, host_array(count_layout_.clear_slots));
+  std::int64_t size = 0;
+  for (const ScheduledCount& count : step.counts) {
+    const Sequence& sequence = *count.sequence;
+    for (std::int64_t i = 0; i < count.num_tokens; ++i, ++size) {
+      const std::int64_t position = count.first_position + i;
+      host_array(count_layout_.slots)[size] = sequence.slot;
+      host_array(count_layout_.tokens)[size] =
+          base::index(sequence.tokens[static_cast<std::size_t>(position)]);
+      host_array(count_layout_.is_prompt)[size] = position < sequence.num_prompt_tokens() ? 1 : 0;
+    }
+  }
+  stream.copy_to_device(device, host, count_layout_.end);
+  const auto device_array = [device](std::size_t offset, std::int64_t count) {
+    return tensor::View{device + offset, DType::kI32, {count}};
+  };
+  const MutableView counts =
+      view(layout_.token_counts, DType::kI32, {limits_.max_slots, limits_.vocab_rows});
+  kernels::clear_counts({.slots = device_array(count_layout_.clear_slots,
+                                               std::ssize(step.new_slots)),
+                         .token_counts = counts},
+                        stream);
+  kernels::count_tokens({.slots = device_array(count_layout_.slots, size),
+                         .tokens = device_array(count_layout_.tokens, size),
+                         .is_prompt = device_array(count_layout_.is_prompt, size),
+                         .token_counts = counts},
+                        stream);
+}
+
+void Sampler::enqueue_feed(const tensor::View& feed_slots, const MutableView& ids,
+                           device::Stream& stream) const {
+  kernels::feed_tokens({.sources = feed_slots,
+                        .last_tokens = view(layout_.last_tokens, DType::kI32, {limits_.max_slots}),
+                        .ids = ids},
+                       stream);
+}
+
+// Enters the row's biases and bans from entry `at` on; returns where they end.
+std::int64_t Sampler::fill_biases(const LogitRow& row, std::span<const TokenId> end_tokens,
+                                  std::int64_t at) {
+  const Sequence& sequence = *row.sequence;
+  const StopConditions& stop = sequence.request.stop;
+  const std::int64_t limit = at + kMaxBiasesPerRow;
+  const auto add = [&](TokenId token, float value) {
+    CHECK(at < limit, "a row has more than {} biases", kMaxBiasesPerRow);
+    host<std::int32_t>(layout_.bias_tokens)[at] = base::index(token);
+    host<float>(layout_.bias_values)[at++] = value;
+  };
+  for (const TokenBias& bias : sequence.request.sampling.logit_bias) add(bias.token, bias.bias);
+  if (row.position - sequence.num_prompt_tokens() < stop.min_tokens) {
+    if (!stop.ignore_eos) {
+      for (const TokenId token : end_tokens) add(token, kBan);
+    }
+    for (const TokenId token : stop.token_ids) add(token, kBan);
+  }
+  for (const std::vector<TokenId>& words : stop.bad_words) {
+    const std::size_t before = words.size() - 1;
+    const auto answer =
+        std::span(sequence.tokens).subspan(sequence.request.prompt.size());
+    if (answer.size() < before) continue;
+    if (std::ranges::equal(answer.last(before), std::span(words).first(before))) {
+      add(words.back(), kBan);
+    }
+  }
+  return at;
+}
+
+Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows,
+                              std::span<const TokenId> end_tokens) {
+  Wanted wanted;
+  std::int64_t num_biases = 0;
+  host<std::int32_t>(layout_.bias_starts)[0] = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const LogitRow& row = rows[i];
+    const Sequence& sequence = *row.sequence;
+    const SamplingParameters& asked = sequence.request.sampling;
+    const bool has_penalties = row.is_sampled && sequence.has_penalties();
+    host<std::int64_t>(layout_.seeds)[i] = sequence.seed;
+    host<std::int64_t>(layout_.counters)[i] = row.position;
+    host<float>(layout_.temperature)[i] = row.is_sampled ? asked.temperature : 0.0F;
+    host<std::int32_t>(layout_.top_k)[i] = asked.top_k;
+    host<float>(layout_.top_p)[i] = asked.top_p;
+    host<float>(layout_.min_p)[i] = asked.min_p;
+    host<float>(layout_.repetition)[i] = asked.repetition_penalty;
+    host<float>(layout_.presence)[i] = asked.presence_penalty;
+    host<float>(layout_.frequency)[i] = asked.frequency_penalty;
+    host<std::int32_t>(layout_.penalty_slots)[i] = has_penalties ? sequence.slot : -1;
+    host<std::int32_t>(layout_.store_slots)[i] = row.stores_token ? sequence.slot : -1;
+    host<std::int32_t>(layout_.is_prompt)[i] = 0;
+    host<std::int32_t>(layout_.targets)[i] =
+        row.is_sampled ? 0
+                       : base::index(sequence.tokens[static_cast<std::size_t>(row.position)]);
+    host<std::int32_t>(layout_.target_sources)[i] =
+        row.is_sampled ? static_cast<std::int32_t>(i) : -1;
+    if (row.is_sampled) num_biases = fill_biases(row, end_tokens, num_biases);
+    host<std::int32_t>(layout_.bias_starts)[i + 1] = static_cast<std::int32_t>(num_biases);
+    wanted.penalties |= has_penalties;
+    wanted.logprobs |= sequence.wants_logprobs();
+    wanted.stores |= row.stores_token;
+  }
+  wanted.biases = num_biases > 0;
+  return wanted;
+}
+
+void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows,
+                      std::span<const TokenId> end_tokens, device::Stream& stream) {
+  if (rows.empty()) return;
+  const Layout& l = layout_;
+  const Wanted wanted = fill(rows, end_tokens);
+  auto* const device = static_cast<std::byte*>(memory_.data());
+  const std::size_t num_biases =
+      static_cast<std::size_t>(host<std::int32_t>(l.bias_starts)[rows.size()]);
+  stream.copy_to_device(device, host_.data(), l.bias_tokens);
+  for (const std::size_t offset : {l.bias_tokens, l.bias_values}) {
+    if (wanted.biases) stream.copy_to_device(device + offset, &host_[offset], num_biases * 4);
+  }
+  const Shape shape{std::ssize(rows)};
+  const auto ints = [&](std::size_t offset) { return view(offset, DType::kI32, shape); };
+  const auto floats = [&](std::size_t offset) { return view(offset, DType::kF32, shape); };
+  const MutableView counts =
+      view(l.token_counts, DType::kI32, {limits_.max_slots, limits_.vocab_rows});
+  kernels::LogitAdjustments adjustments;
+  if (wanted.penalties) {
+    adjustments.slots = ints(l.penalty_slots);
+    adjustments.token_counts = counts;
+    adjustments.repetition_penalty = floats(l.repetition);
+    adjustments.presence_penalty = floats(l.presence);
+    adjustments.frequency_penalty = floats(l.frequency);
+  }
+  if (wanted.biases) {
+    const Shape entries{static_cast<std::int64_t>(num_biases)};
+    adjustments.bias_starts = view(l.bias_starts, DType::kI32, {std::ssize(rows) + 1});
+    adjustments.bias_tokens = view(l.bias_tokens, DType::kI32, entries);
+    adjustments.bias_values = view(l.bias_values, DType::kF32, entries);
+  }
+  kernels::sample({.logits = logits,
+                   .num_valid_tokens = limits_.num_valid_tokens,
+                   .temperature = floats(l.temperature),
+                   .top_k = ints(l.top_k),
+                   .top_p = floats(l.top_p),
+                   .min_p = floats(l.min_p),
+                   .seeds = view(l.seeds, DType::kI64, shape),
+                   .counters = view(l.counters, DType::kI64, shape),
+                   .adjustments = adjustments,
+                   .workspace = view(l.workspace, DType::kF32, {workspace_floats_}),
+                   .tokens = ints(l.tokens),
+                   .logprobs = floats(l.logprobs)},
+                  stream);
+  if (wanted.stores) {
+    kernels::store_tokens({.slots = ints(l.store_slots),
+                           .tokens = ints(l.tokens),
+                           .last_tokens = view(l.last_tokens, DType::kI32, {limits_.max_slots})},
+                          stream);
+  }
+  if (wanted.penalties) {
+    kernels::count_tokens({.slots = ints(l.penalty_slots),
+                           .tokens = ints(l.tokens),
+                           .is_prompt = ints(l.is_prompt),
+                           .token_counts = counts},
+                          stream);
+  }
+  if (wanted.logprobs) {
+    // Sampled rows are scored at what they sampled.
+    kernels::feed_tokens(
+        {.sources = ints(l.target_sources), .last_tokens = ints(l.tokens), .ids = ints(l.targets)},
+        stream);
+    const Shape top{std::ssize(rows), kernels::kMaxTopLogprobs};
+    kernels::top_logprobs({.logits = logits,
+                           .num_valid_tokens = limits_.num_valid_tokens,
+                           .targets = ints(l.targets),
+                           .ids = view(l.top_ids, DType::kI32, top),
+                           .logprobs = view(l.top_logprobs, DType::kF32, top),
+                           .target_logprobs = floats(l.target_logprobs),
+                           .target_ranks = ints(l.ranks)},
+                          stream);
+  }
+  const std::size_t results_end = wanted.logprobs ? l.mirrored_end : l.ranks;
+  stream.copy_to_host(&host_[l.tokens], device + l.tokens, results_end - l.tokens);
+}
+
+LogitResult Sampler::result(std::size_t row, const Sequence& sequence) const {
+  LogitResult result;
+  result.token = TokenId{host<std::int32_t>(layout_.tokens)[row]};
+  result.logprobs.chosen = {result.token, host<float>(layout_.logprobs)[row]};
+  if (!sequence.wants_logprobs()) return result;
+  result.logprobs.chosen.token = TokenId{host<std::int32_t>(layout_.targets)[row]};
+  result.logprobs.chosen.logprob = host<float>(layout_.target_logprobs)[row];
+  result.logprobs.rank = host<std::int32_t>(layout_.ranks)[row];
+  const std::size_t first = row * kernels::kMaxTopLogprobs;
+  for (std::size_t i = first; i < first + kernels::kMaxTopLogprobs; ++i) {
+    const TokenId token{host<std::int32_t>(layout_.top_ids)[i]};
+    if (base::index(token) < 0) break;
+    result.logprobs.top.push_back({token, host<float>(layout_.top_logprobs)[i]});
+  }
+  return result;
+}
+
+}  // namespace fathom::engine

@@ -1,0 +1,114 @@
+// Sampler: what happens to a step's logits on the device. Adjusts and samples them, lists the
+// likeliest tokens, counts what was sampled and keeps it for the next step's input.
+//
+// Per-sequence device arrays have one row for each slot (Sequence::slot). Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "device/device.h"
+#include "engine/scheduler.h"
+#include "tensor/tensor.h"
+
+namespace fathom::engine {
+
+struct SamplerLimits {
+  std::int64_t max_rows = 0;   // rows of logits in a step
+  std::int64_t max_slots = 0;  // sequences that run at a time
+  std::int64_t max_step_tokens = 0;
+  std::int64_t vocab_rows = 0;
+  std::int64_t num_valid_tokens = 0;  // ids from here on are padding and never sampled
+};
+
+// One row of logits: it samples the token at `position`, or scores the prompt's.
+struct LogitRow {
+  SequencePtr sequence;
+  std::int64_t position = 0;
+  bool is_sampled = true;
+  bool stores_token = false;  // the next step may be fed from it
+};
+
+struct LogitResult {
+  TokenId token{};  // negative: no logit was finite
+  TokenLogprobs logprobs;  // only `chosen` unless the sequence asks for more
+};
+
+class Sampler {
+ public:
+  // Entries of logit biases and bans that one row may have.
+  static constexpr std::int64_t kMaxBiasesPerRow = 4096;
+
+  static base::Result<Sampler> create(device::Device& device, const SamplerLimits& limits);
+
+  // Enqueues the work on slots that comes before the forward pass: clears those of new sequences,
+  // counts the tokens that penalties ask for. `scratch` of the step before must not be in use.
+  void enqueue_counts(const ScheduledStep& step, device::Stream& stream);
+  // ids[i] = the last token of feed_slots[i], where that is not -1.
+  void enqueue_feed(const tensor::View& feed_slots, const tensor::MutableView& ids,
+                    device::Stream& stream) const;
+  // Enqueues everything for these rows and the copy of the results. The results of the call before
+  // must have been collected. `end_tokens` are banned before a request's min_tokens.
+  void enqueue(const tensor::View& logits, std::span<const LogitRow> rows,
+               std::span<const TokenId> end_tokens, device::Stream& stream);
+  // The results of rows of the last enqueue(), once the stream has run it.
+  LogitResult result(std::size_t row, const Sequence& sequence) const;
+
+  std::size_t size_bytes() const { return memory_.size_bytes(); }
+
+ private:
+  // Byte offsets into the device's memory and, as far as they are copied, the host's mirror.
+  struct Layout {
+    std::size_t seeds = 0, counters = 0, temperature = 0, top_k = 0, top_p = 0, min_p = 0;
+    std::size_t repetition = 0, presence = 0, frequency = 0, penalty_slots = 0, store_slots = 0;
+    std::size_t is_prompt = 0, targets = 0, target_sources = 0, bias_starts = 0;
+    std::size_t bias_tokens = 0, bias_values = 0;
+    std::size_t inputs_end = 0;
+    std::size_t tokens = 0, logprobs = 0;
+    std::size_t ranks = 0, target_logprobs = 0, top_ids = 0, top_logprobs = 0;
+    std::size_t mirrored_end = 0;
+    std::size_t last_tokens = 0, token_counts = 0, workspace = 0;
+    std::size_t end = 0;
+  };
+  // The arrays of the tokens that enqueue_counts() counts, twice on the host.
+  struct CountLayout {
+    std::size_t clear_slots = 0, slots = 0, tokens = 0, is_prompt = 0, end = 0;
+  };
+  // What the rows of a step ask for beyond plain sampling.
+  struct Wanted {
+    bool penalties = false;
+    bool biases = false;
+    bool logprobs = false;
+    bool stores = false;
+  };
+
+  Sampler() = default;
+  void plan(std::int64_t workspace_floats);
+  Wanted fill(std::span<const LogitRow> rows, std::span<const TokenId> end_tokens);
+  std::int64_t fill_biases(const LogitRow& row, std::span<const TokenId> end_tokens,
+                           std::int64_t at);
+  tensor::MutableView view(std::size_t offset, tensor::DType dtype,
+                           const tensor::Shape& shape) const;
+  template <typename T>
+  T* host(std::size_t offset) {
+    return reinterpret_cast<T*>(host_.data() + offset);
+  }
+  template <typename T>
+  const T* host(std::size_t offset) const {
+    return reinterpret_cast<const T*>(host_.data() + offset);
+  }
+
+  SamplerLimits limits_;
+  Layout layout_;
+  CountLayout count_layout_;
+  std::int64_t workspace_floats_ = 0;
+  std::vector<std::byte> host_;
+  std::vector<std::byte> count_hosts_[2];
+  std::size_t num_counts_ = 0;
+  device::Buffer memory_;
+  device::Buffer count_memory_;
+};
+
+}  // namespace fathom::engine
