@@ -26,6 +26,8 @@ class CpuStream final : public Stream {
     if (num_bytes > 0) std::memcpy(host_data, device_data, num_bytes);
   }
   base::Result<void> synchronize() override { return {}; }
+  Mark mark() override { return 0; }
+  base::Result<void> wait(Mark) override { return {}; }
 
  private:
   CpuDevice& device_;

@@ -62,6 +62,11 @@ class Stream {
   virtual void copy_to_host(void* host_data, const void* device_data, std::size_t num_bytes) = 0;
   // Waits for everything enqueued; the error of whatever failed.
   virtual base::Result<void> synchronize() = 0;
+  // A place in the queue: what has been enqueued so far.
+  using Mark = std::uint64_t;
+  virtual Mark mark() = 0;
+  // Waits for what stood before the mark; the error of whatever failed. Only of the last two marks.
+  virtual base::Result<void> wait(Mark mark) = 0;
 };
 
 // Thread-safe. Must outlive its buffers and streams.

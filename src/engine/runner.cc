@@ -1,38 +1,40 @@
-// Enqueues copy, forward pass, sampling and copy back; waits once.
+// Enqueues the two halves of a step.
 #include "engine/runner.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
 #include "base/checked.h"
-#include "kernels/sample/sample.h"
+#include "kernels/pool_rows/pool_rows.h"
 
 namespace fathom::engine {
 
 using tensor::DType;
 
-// Where the sampler's arrays of `capacity` rows lie: in both buffers, the same offsets.
-struct Runner::SamplingLayout {
-  explicit SamplingLayout(std::int64_t capacity) {
-    const auto place = [this, capacity](std::size_t element_bytes) {
-      const std::size_t offset = size_bytes;
-      size_bytes +=
-          base::ceil_div(static_cast<std::size_t>(capacity) * element_bytes, std::size_t{64}) * 64;
-      return offset;
-    };
-    seeds = place(8);
-    counters = place(8);
-    temperature = place(4);
-    top_k = place(4);
-    top_p = place(4);
-    min_p = place(4);
-    parameters_end = size_bytes;
-    tokens = place(4);
-    logprobs = place(4);
-  }
-  std::size_t size_bytes = 0;
-  std::size_t seeds, counters, temperature, top_k, top_p, min_p, parameters_end, tokens, logprobs;
+namespace {
+
+// Adds what its scope takes to `total`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(std::chrono::nanoseconds& total) : total_(total) {}
+  ~Stopwatch() { total_ += std::chrono::steady_clock::now() - start_; }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  std::chrono::nanoseconds& total_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
+
+}  // namespace
+
+Runner::Runner(model::Decoder decoder, model::KvCache kv_cache, StepBuffers buffers,
+               Sampler sampler)
+    : decoder_(std::move(decoder)),
+      kv_cache_(std::move(kv_cache)),
+      buffers_(std::move(buffers)),
+      sampler_(std::move(sampler)) {}
 
 base::Result<Runner> Runner::create(std::shared_ptr<const model::Weights> weights,
                                     device::Device& device, const RunnerOptions& options) {
@@ -40,83 +42,122 @@ base::Result<Runner> Runner::create(std::shared_ptr<const model::Weights> weight
   const model::DecoderLimits& limits = options.limits;
   auto kv_cache = TRY(model::KvCache::allocate(spec, options.kv, device));
   auto buffers = TRY(StepBuffers::create(device, limits, options.kv.block_tokens));
+  auto sampler =
+      TRY(Sampler::create(device, {.max_rows = limits.max_logit_rows,
+                                   .max_slots = limits.max_sequences,
+                                   .max_step_tokens = limits.max_step_tokens,
+                                   .vocab_rows = spec.vocab_rows,
+                                   .num_valid_tokens = options.num_valid_tokens}));
   auto decoder = TRY(model::Decoder::create(std::move(weights), device, limits));
-  Runner runner(std::move(decoder), std::move(kv_cache), std::move(buffers));
+  Runner runner(std::move(decoder), std::move(kv_cache), std::move(buffers), std::move(sampler));
   runner.stream_ = TRY(device.create_stream());
-  runner.num_valid_tokens_ = options.num_valid_tokens;
-  const SamplingLayout layout(limits.max_logit_rows);
-  runner.host_sampling_.resize(layout.size_bytes);
-  const auto scratch_floats = static_cast<std::size_t>(
-      kernels::sample_workspace_floats(limits.max_logit_rows, spec.vocab_rows, device));
-  runner.sampling_ = TRY(device.allocate(layout.size_bytes + scratch_floats * sizeof(float)));
+  runner.pools_ = {nullptr, DType::kF32, {limits.max_sequences, spec.hidden_size}};
+  runner.pool_memory_ = TRY(device.allocate(runner.pools_.num_bytes()));
+  runner.pools_.data = runner.pool_memory_.data();
+  runner.host_pools_.resize(static_cast<std::size_t>(runner.pools_.shape.num_elements()));
   return runner;
 }
 
-base::Result<std::vector<SampledToken>> Runner::run(std::span<const ScheduledChunk> chunks) {
-  std::vector<SequenceChunk> inputs;
-  std::vector<SampledToken> sampled;
-  for (const ScheduledChunk& chunk : chunks) {
-    Sequence& sequence = *chunk.sequence;
-    const bool completes = chunk.num_tokens == sequence.num_pending();
-    inputs.push_back({.tokens = std::span(sequence.tokens)
-                                    .subspan(static_cast<std::size_t>(sequence.num_computed),
-                                             static_cast<std::size_t>(chunk.num_tokens)),
-                      .first_position = sequence.num_computed,
-                      .blocks = sequence.blocks,
-                      .wanted = completes ? WantedLogits::kLast : WantedLogits::kNone});
-    if (completes) sampled.push_back({.sequence = &sequence});
-  }
-  const model::StepInputs step = buffers_.fill(inputs, *stream_);
-  const tensor::View logits = decoder_.forward(step, kv_cache_, *stream_);
-  enqueue_sampling(logits, sampled);
-  TRY(stream_->synchronize());
-  for (const ScheduledChunk& chunk : chunks) chunk.sequence->num_computed += chunk.num_tokens;
-  const SamplingLayout layout(decoder_.limits().max_logit_rows);
-  const auto* tokens = reinterpret_cast<const std::int32_t*>(&host_sampling_[layout.tokens]);
-  const auto* logprobs = reinterpret_cast<const float*>(&host_sampling_[layout.logprobs]);
-  for (std::size_t i = 0; i < sampled.size(); ++i) {
-    sampled[i].token = base::TokenId{tokens[i]};
-    sampled[i].logprob = logprobs[i];
-  }
-  return sampled;
+std::size_t Runner::workspace_bytes() const {
+  return decoder_.workspace_bytes() + buffers_.size_bytes() + sampler_.size_bytes() +
+         pool_memory_.size_bytes();
 }
 
-void Runner::enqueue_sampling(const tensor::View& logits, std::span<const SampledToken> rows) {
-  if (rows.empty()) return;
-  const SamplingLayout layout(decoder_.limits().max_logit_rows);
-  std::byte* const host = host_sampling_.data();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Sequence& sequence = *rows[i].sequence;
-    const SamplingParameters& asked = sequence.request.sampling;
-    reinterpret_cast<std::int64_t*>(host + layout.seeds)[i] = sequence.seed;
-    reinterpret_cast<std::int64_t*>(host + layout.counters)[i] = sequence.num_tokens();
-    reinterpret_cast<float*>(host + layout.temperature)[i] = asked.temperature;
-    reinterpret_cast<std::int32_t*>(host + layout.top_k)[i] = asked.top_k;
-    reinterpret_cast<float*>(host + layout.top_p)[i] = asked.top_p;
-    reinterpret_cast<float*>(host + layout.min_p)[i] = asked.min_p;
+// Also notes the rows of logits and the embeddings that the step will give.
+std::vector<SequenceChunk> Runner::describe(const ScheduledStep& step) {
+  next_rows_.clear();
+  next_pooled_.clear();
+  std::vector<SequenceChunk> chunks;
+  chunks.reserve(step.chunks.size());
+  for (const ScheduledChunk& scheduled : step.chunks) {
+    const SequencePtr& sequence = scheduled.sequence;
+    SequenceChunk chunk{.first_position = scheduled.first_position,
+                        .blocks = sequence->blocks,
+                        .num_logit_rows = scheduled.num_logit_rows};
+    const std::int64_t num_drafts = std::ssize(sequence->draft);
+    if (scheduled.first_position >= sequence->num_known()) {
+      chunk.feed_slot = sequence->slot;
+    } else {
+      chunk.tokens = std::span(sequence->tokens)
+                         .subspan(static_cast<std::size_t>(scheduled.first_position),
+                                  static_cast<std::size_t>(scheduled.num_tokens - num_drafts));
+      chunk.drafts = sequence->draft;
+    }
+    if (sequence->is_embedding()) {
+      chunk.pool_slot = sequence->slot;
+      if (sequence->pooling == Pooling::kMean) chunk.num_pooled_rows = scheduled.num_tokens;
+      if (scheduled.is_last) {
+        chunk.num_pooled_rows = std::max<std::int64_t>(chunk.num_pooled_rows, 1);
+        next_pooled_.push_back(sequence);
+      }
+    }
+    const std::int64_t end = scheduled.first_position + scheduled.num_tokens;
+    for (std::int64_t i = end - scheduled.num_logit_rows; i < end; ++i) {
+      const bool is_sampled = scheduled.is_last && i >= end - 1 - num_drafts;
+      next_rows_.push_back({.sequence = sequence,
+                            .position = i + 1,
+                            .is_sampled = is_sampled,
+                            .stores_token = is_sampled && num_drafts == 0});
+    }
+    chunks.push_back(chunk);
   }
-  auto* const device = static_cast<std::byte*>(sampling_.data());
-  stream_->copy_to_device(device, host, layout.parameters_end);
-  const tensor::Shape shape{std::ssize(rows)};
-  const auto view = [&](std::size_t offset, DType dtype) {
-    return tensor::MutableView{device + offset, dtype, shape};
-  };
-  const std::int64_t scratch_floats =
-      static_cast<std::int64_t>((sampling_.size_bytes() - layout.size_bytes) / sizeof(float));
-  kernels::sample({.logits = logits,
-                   .num_valid_tokens = num_valid_tokens_,
-                   .temperature = view(layout.temperature, DType::kF32),
-                   .top_k = view(layout.top_k, DType::kI32),
-                   .top_p = view(layout.top_p, DType::kF32),
-                   .min_p = view(layout.min_p, DType::kF32),
-                   .seeds = view(layout.seeds, DType::kI64),
-                   .counters = view(layout.counters, DType::kI64),
-                   .workspace = {device + layout.size_bytes, DType::kF32, {scratch_floats}},
-                   .tokens = view(layout.tokens, DType::kI32),
-                   .logprobs = view(layout.logprobs, DType::kF32)},
-                  *stream_);
-  stream_->copy_to_host(host + layout.tokens, device + layout.tokens,
-                        layout.size_bytes - layout.tokens);
+  return chunks;
+}
+
+void Runner::enqueue_forward(const ScheduledStep& step) {
+  const std::vector<SequenceChunk> chunks = describe(step);
+  const Stopwatch stopwatch(device_time_);
+  sampler_.enqueue_counts(step, *stream_);
+  logits_ = {};
+  if (chunks.empty()) return;
+  const StepArrays arrays = buffers_.fill(chunks, *stream_);
+  if (arrays.feed_slots.data != nullptr) {
+    sampler_.enqueue_feed(arrays.feed_slots, arrays.ids, *stream_);
+  }
+  logits_ = decoder_.forward(arrays.inputs, kv_cache_, *stream_);
+  if (arrays.pool_slots.data != nullptr) enqueue_pooling(arrays, step);
+}
+
+void Runner::enqueue_pooling(const StepArrays& arrays, const ScheduledStep& step) {
+  static_assert(sizeof(float) == 4);
+  const auto hidden = static_cast<std::size_t>(pools_.shape[1]);
+  const std::vector<float> zeros(hidden, 0.0F);
+  for (const ScheduledChunk& chunk : step.chunks) {
+    if (!chunk.sequence->is_embedding() || chunk.first_position > 0) continue;
+    stream_->copy_to_device(pools_.as<float>() + static_cast<std::size_t>(chunk.sequence->slot) * hidden,
+                            zeros.data(), hidden * sizeof(float));
+  }
+  kernels::pool_rows({.x = decoder_.hidden_states(), .slots = arrays.pool_slots, .y = pools_},
+                     *stream_);
+}
+
+base::Result<void> Runner::wait() { return stream_->wait(sampled_); }
+
+void Runner::enqueue_sampling(std::span<const TokenId> end_tokens) {
+  rows_.swap(next_rows_);
+  pooled_.swap(next_pooled_);
+  pooled_slots_.clear();
+  const Stopwatch stopwatch(device_time_);
+  if (logits_.data != nullptr) sampler_.enqueue(logits_, rows_, end_tokens, *stream_);
+  const auto hidden = static_cast<std::size_t>(pools_.shape[1]);
+  for (const SequencePtr& sequence : pooled_) {
+    // One that was cancelled meanwhile has no slot, and nobody waits for it.
+    pooled_slots_.push_back(std::max(sequence->slot, 0));
+    const std::size_t at = static_cast<std::size_t>(pooled_slots_.back()) * hidden;
+    stream_->copy_to_host(&host_pools_[at], pools_.as<float>() + at, hidden * sizeof(float));
+  }
+  sampled_ = stream_->mark();
+}
+
+std::span<const float> Runner::pooled_sum(std::size_t index) const {
+  const auto hidden = static_cast<std::size_t>(pools_.shape[1]);
+  return std::span(host_pools_).subspan(static_cast<std::size_t>(pooled_slots_[index]) * hidden,
+                                        hidden);
+}
+
+void Runner::clear_results() {
+  rows_.clear();
+  pooled_.clear();
 }
 
 }  // namespace fathom::engine

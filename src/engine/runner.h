@@ -1,7 +1,11 @@
-// Runner: runs a step on the device: the model's forward pass, then one sampled token for each
-// sequence whose pending tokens are all in the step.
+// Runner: runs steps on the device: the model's forward pass, sampling, and pooling of embeddings.
+//
+// One step is enqueued while the one before may still run:
+//   enqueue_forward(step t); wait(), results of step t - 1; enqueue_sampling(step t); ...
+// Between the two halves the host may use step t - 1's tokens to adjust step t's logits.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -9,6 +13,7 @@
 
 #include "base/result.h"
 #include "device/device.h"
+#include "engine/sampler.h"
 #include "engine/scheduler.h"
 #include "engine/step_buffers.h"
 #include "model/decoder.h"
@@ -22,40 +27,55 @@ struct RunnerOptions {
   std::int64_t num_valid_tokens = 0;  // ids from here on are padding and never sampled
 };
 
-struct SampledToken {
-  Sequence* sequence = nullptr;
-  base::TokenId token{};  // negative: the row had no finite logit
-  float logprob = 0;
-};
-
 class Runner {
  public:
   static base::Result<Runner> create(std::shared_ptr<const model::Weights> weights,
                                      device::Device& device, const RunnerOptions& options);
 
-  // Runs the step, waits for it, and moves each sequence's num_computed on.
-  base::Result<std::vector<SampledToken>> run(std::span<const ScheduledChunk> chunks);
+  // At most the limits' rows. The step's sequences hold the blocks of all their rows.
+  void enqueue_forward(const ScheduledStep& step);
+  // After wait(): enqueues the rest of the same step.
+  void enqueue_sampling(std::span<const TokenId> end_tokens);
+  // Waits for all that is enqueued but the last forward pass.
+  base::Result<void> wait();
 
-  std::size_t workspace_bytes() const {
-    return decoder_.workspace_bytes() + sampling_.size_bytes();
-  }
+  // Of the last enqueue_sampling(), after wait(): rows in the order of the step's chunks.
+  std::span<const LogitRow> rows() const { return rows_; }
+  LogitResult result(std::size_t index) const { return sampler_.result(index, rows_[index]); }
+  // The embedding sequences that the step completed, and the sum of their rows: [hidden_size].
+  std::span<const SequencePtr> pooled() const { return pooled_; }
+  std::span<const float> pooled_sum(std::size_t index) const;
+  // Forgets the rows, and with them their sequences.
+  void clear_results();
+
   std::size_t kv_bytes() const { return kv_cache_.size_bytes(); }
+  std::size_t logits_bytes() const { return decoder_.logits_bytes(); }
+  std::size_t workspace_bytes() const;
+  // The time that the calls spent in the device's kernels and copies.
+  std::chrono::nanoseconds device_time() const { return device_time_; }
 
  private:
-  struct SamplingLayout;
-  Runner(model::Decoder decoder, model::KvCache kv_cache, StepBuffers buffers)
-      : decoder_(std::move(decoder)),
-        kv_cache_(std::move(kv_cache)),
-        buffers_(std::move(buffers)) {}
-  void enqueue_sampling(const tensor::View& logits, std::span<const SampledToken> rows);
+  Runner(model::Decoder decoder, model::KvCache kv_cache, StepBuffers buffers, Sampler sampler);
+  std::vector<SequenceChunk> describe(const ScheduledStep& step);
+  void enqueue_pooling(const StepArrays& arrays, const ScheduledStep& step);
 
   model::Decoder decoder_;
   model::KvCache kv_cache_;
   StepBuffers buffers_;
+  Sampler sampler_;
   std::unique_ptr<device::Stream> stream_;
-  device::Buffer sampling_;               // parameters, results and workspace of the sampler
-  std::vector<std::byte> host_sampling_;  // mirrors the parameters and the results
-  std::int64_t num_valid_tokens_ = 0;
+  tensor::MutableView pools_;  // f32 [slots, hidden]
+  device::Buffer pool_memory_;
+  std::vector<float> host_pools_;
+
+  tensor::View logits_;  // of the step whose forward pass was enqueued last
+  std::vector<LogitRow> next_rows_;
+  std::vector<SequencePtr> next_pooled_;
+  std::vector<std::int32_t> pooled_slots_;
+  std::vector<LogitRow> rows_;
+  std::vector<SequencePtr> pooled_;
+  device::Stream::Mark sampled_ = 0;
+  std::chrono::nanoseconds device_time_{0};
 };
 
 }  // namespace fathom::engine

@@ -266,16 +266,21 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
   stream.copy_to_host(&host_[l.tokens], device + l.tokens, results_end - l.tokens);
 }
 
-LogitResult Sampler::result(std::size_t row, const Sequence& sequence) const {
+LogitResult Sampler::result(std::size_t index, const LogitRow& row) const {
+  const Sequence& sequence = *row.sequence;
   LogitResult result;
-  result.token = TokenId{host<std::int32_t>(layout_.tokens)[row]};
-  result.logprobs.chosen = {result.token, host<float>(layout_.logprobs)[row]};
+  result.token = TokenId{host<std::int32_t>(layout_.tokens)[index]};
+  result.logprobs.chosen = {result.token, host<float>(layout_.logprobs)[index]};
   if (!sequence.wants_logprobs()) return result;
-  result.logprobs.chosen.token = TokenId{host<std::int32_t>(layout_.targets)[row]};
-  result.logprobs.chosen.logprob = host<float>(layout_.target_logprobs)[row];
-  result.logprobs.rank = host<std::int32_t>(layout_.ranks)[row];
-  const std::size_t first = row * kernels::kMaxTopLogprobs;
-  for (std::size_t i = first; i < first + kernels::kMaxTopLogprobs; ++i) {
+  if (!row.is_sampled) {
+    result.logprobs.chosen = {sequence.tokens[static_cast<std::size_t>(row.position)],
+                              host<float>(layout_.target_logprobs)[index]};
+  }
+  result.logprobs.rank = host<std::int32_t>(layout_.ranks)[index];
+  const auto asked = row.is_sampled ? sequence.request.top_logprobs
+                                    : sequence.request.prompt_logprobs;
+  const std::size_t first = index * kernels::kMaxTopLogprobs;
+  for (std::size_t i = first; i < first + static_cast<std::size_t>(asked.value_or(0)); ++i) {
     const TokenId token{host<std::int32_t>(layout_.top_ids)[i]};
     if (base::index(token) < 0) break;
     result.logprobs.top.push_back({token, host<float>(layout_.top_logprobs)[i]});

@@ -44,7 +44,7 @@ class Sampler {
   static base::Result<Sampler> create(device::Device& device, const SamplerLimits& limits);
 
   // Enqueues the work on slots that comes before the forward pass: clears those of new sequences,
-  // counts the tokens that penalties ask for. `scratch` of the step before must not be in use.
+  // counts the tokens that penalties ask for. The step before the last must have run.
   void enqueue_counts(const ScheduledStep& step, device::Stream& stream);
   // ids[i] = the last token of feed_slots[i], where that is not -1.
   void enqueue_feed(const tensor::View& feed_slots, const tensor::MutableView& ids,
@@ -53,8 +53,8 @@ class Sampler {
   // must have been collected. `end_tokens` are banned before a request's min_tokens.
   void enqueue(const tensor::View& logits, std::span<const LogitRow> rows,
                std::span<const TokenId> end_tokens, device::Stream& stream);
-  // The results of rows of the last enqueue(), once the stream has run it.
-  LogitResult result(std::size_t row, const Sequence& sequence) const;
+  // The result of rows[index] of the last enqueue(), once the stream has run it.
+  LogitResult result(std::size_t index, const LogitRow& row) const;
 
   std::size_t size_bytes() const { return memory_.size_bytes(); }
 

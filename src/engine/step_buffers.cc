@@ -31,14 +31,24 @@ base::Result<StepBuffers> StepBuffers::create(device::Device& device,
   return buffers;
 }
 
+namespace {
+
+// The id of the chunk's row i, 0 where it is still on the device.
+std::int32_t id_of(const SequenceChunk& chunk, std::size_t i) {
+  if (chunk.feed_slot >= 0) return 0;
+  const std::size_t num_tokens = chunk.tokens.size();
+  return base::index(i < num_tokens ? chunk.tokens[i] : chunk.drafts[i - num_tokens]);
+}
+
+}  // namespace
+
 void StepBuffers::fill_rows(const SequenceChunk& chunk, const std::int32_t* table,
                             std::int64_t first_row) {
   const std::int64_t num_rows = chunk.num_rows();
   for (std::int64_t i = 0; i < num_rows; ++i) {
     const std::int64_t position = chunk.first_position + i;
     const std::int64_t row = first_row + i;
-    host_[layout_.ids + row] =
-        chunk.feed_slot >= 0 ? 0 : base::index(chunk.tokens[static_cast<std::size_t>(i)]);
+    host_[layout_.ids + row] = id_of(chunk, static_cast<std::size_t>(i));
     host_[layout_.feed_slots + row] = chunk.feed_slot;
     host_[layout_.pool_slots + row] = i >= num_rows - chunk.num_pooled_rows ? chunk.pool_slot : -1;
     host_[layout_.positions + row] = static_cast<std::int32_t>(position);

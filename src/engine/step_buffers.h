@@ -17,6 +17,7 @@ namespace fathom::engine {
 // The rows that one sequence contributes to a step.
 struct SequenceChunk {
   std::span<const base::TokenId> tokens;
+  std::span<const base::TokenId> drafts;  // rows after them
   std::int32_t feed_slot = -1;  // not -1: no `tokens` but one, the last that this slot sampled
   std::int64_t first_position = 0;
   std::span<const BlockId> blocks;  // in order of position; cover the chunk's last position
@@ -24,7 +25,7 @@ struct SequenceChunk {
   std::int32_t pool_slot = -1;      // not -1: the last `num_pooled_rows` are summed there
   std::int64_t num_pooled_rows = 0;
 
-  std::int64_t num_rows() const { return feed_slot >= 0 ? 1 : std::ssize(tokens); }
+  std::int64_t num_rows() const { return feed_slot >= 0 ? 1 : std::ssize(tokens) + std::ssize(drafts); }
 };
 
 // A step's arrays on the device.

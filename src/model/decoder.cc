@@ -116,6 +116,7 @@ MutableView Decoder::forward(const StepInputs& inputs, const KvCache& cache,
                               .y = normed,
                               .epsilon = epsilon},
                              stream);
+  hidden_states_ = normed;
   const MutableView selected = w.selected.first_rows(logit_rows);
   const MutableView logits = w.logits.first_rows(logit_rows);
   kernels::gather_rows({.x = normed, .rows = inputs.logit_rows, .y = selected}, stream);

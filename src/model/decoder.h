@@ -44,9 +44,15 @@ class Decoder {
   tensor::MutableView forward(const StepInputs& inputs, const KvCache& cache,
                               device::Stream& stream);
 
+  // The hidden states behind the last layer, normalized: [num_tokens, hidden_size] in the compute
+  // type; of the last forward(), and valid as long as its logits.
+  tensor::View hidden_states() const { return hidden_states_; }
+
   const spec::ModelSpec& spec() const { return weights_->spec(); }
   const DecoderLimits& limits() const { return limits_; }
-  std::size_t workspace_bytes() const { return memory_.size_bytes(); }
+  // Of all that forward() uses, the logits apart.
+  std::size_t workspace_bytes() const { return memory_.size_bytes() - logits_bytes(); }
+  std::size_t logits_bytes() const { return workspace_.logits.num_bytes(); }
 
  private:
   struct Workspace {
@@ -75,6 +81,7 @@ class Decoder {
   DecoderLimits limits_;
   device::Buffer memory_;
   Workspace workspace_;
+  tensor::View hidden_states_;
 };
 
 }  // namespace fathom::model
