@@ -54,6 +54,7 @@ base::Result<Runner> Runner::create(std::shared_ptr<const model::Weights> weight
   runner.pools_ = {nullptr, DType::kF32, {limits.max_sequences, spec.hidden_size}};
   runner.pool_memory_ = TRY(device.allocate(runner.pools_.num_bytes()));
   runner.pools_.data = runner.pool_memory_.data();
+  runner.zeros_.resize(static_cast<std::size_t>(spec.hidden_size));
   runner.host_pools_.resize(static_cast<std::size_t>(runner.pools_.shape.num_elements()));
   return runner;
 }
@@ -119,13 +120,11 @@ void Runner::enqueue_forward(const ScheduledStep& step) {
 }
 
 void Runner::enqueue_pooling(const StepArrays& arrays, const ScheduledStep& step) {
-  static_assert(sizeof(float) == 4);
   const auto hidden = static_cast<std::size_t>(pools_.shape[1]);
-  const std::vector<float> zeros(hidden, 0.0F);
   for (const ScheduledChunk& chunk : step.chunks) {
     if (!chunk.sequence->is_embedding() || chunk.first_position > 0) continue;
     stream_->copy_to_device(pools_.as<float>() + static_cast<std::size_t>(chunk.sequence->slot) * hidden,
-                            zeros.data(), hidden * sizeof(float));
+                            zeros_.data(), hidden * sizeof(float));
   }
   kernels::pool_rows({.x = decoder_.hidden_states(), .slots = arrays.pool_slots, .y = pools_},
                      *stream_);

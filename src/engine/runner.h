@@ -67,6 +67,7 @@ class Runner {
   tensor::MutableView pools_;  // f32 [slots, hidden]
   device::Buffer pool_memory_;
   std::vector<float> host_pools_;
+  std::vector<float> zeros_;  // [hidden]
 
   tensor::View logits_;  // of the step whose forward pass was enqueued last
   std::vector<LogitRow> next_rows_;

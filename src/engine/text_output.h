@@ -1,4 +1,4 @@
-// TextOutput: one answer's tokens as text, cut before the first stop string.
+// TextOutput: one answer's tokens as text, cut at the first stop string.
 #pragma once
 
 #include <memory>
@@ -11,24 +11,32 @@
 
 namespace fathom::engine {
 
+struct TextOutputOptions {
+  std::vector<std::string> stop;  // none of them empty
+  bool include_stop = false;      // the stop string stays in the text
+  bool skip_special = true;
+};
+
 class TextOutput {
  public:
-  TextOutput(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, std::vector<std::string> stop);
+  TextOutput(std::shared_ptr<const tokenizer::Tokenizer> tokenizer, TextOutputOptions options);
 
   // The text that is certain now: whole characters that cannot be the start of a stop string.
   // After a stop string has been seen it is empty and stopped() is true.
   std::string push(base::TokenId token);
   // What was held back, at the end of an answer that met no stop string.
   std::string finish();
-  bool stopped() const { return stopped_; }
+  bool stopped() const { return !stop_text_.empty(); }
+  // The stop string that was met; or empty.
+  const std::string& stop_text() const { return stop_text_; }
 
  private:
   std::string release();
 
   tokenizer::StreamingDecoder decoder_;
-  std::vector<std::string> stop_;
+  TextOutputOptions options_;
   std::string held_;
-  bool stopped_ = false;
+  std::string stop_text_;
 };
 
 }  // namespace fathom::engine

@@ -1,0 +1,42 @@
+// What the engine will take of the device's memory, and how long a context that allows.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+#include "model/kv_cache.h"
+#include "spec/model_spec.h"
+
+namespace fathom::engine {
+
+struct KvDemand {
+  std::int64_t max_context_tokens = 0;  // 0: the model's, or what the memory holds
+  std::int64_t max_batch_size = 0;
+  std::int64_t memory_bytes = 0;  // 0: what the batch at full context needs, at most 4 GiB
+  std::int64_t block_tokens = 0;
+  tensor::DType dtype = tensor::DType::kBF16;
+};
+
+struct KvPlan {
+  model::KvCacheShape shape;
+  std::int64_t max_context_tokens = 0;  // what one sequence may have; the cache holds it
+};
+
+// kInvalidArgument names the flag to change.
+base::Result<KvPlan> plan_kv(const spec::ModelSpec& spec, const KvDemand& demand);
+
+// What Engine::create() took, in bytes; nothing is taken later.
+struct MemoryLedger {
+  std::size_t weights_bytes = 0;  // mapped from the checkpoint, or copied
+  std::size_t kv_bytes = 0;
+  std::size_t workspace_bytes = 0;
+  std::size_t logits_bytes = 0;
+  std::size_t runtime_bytes = 0;  // of the process itself: code's data, vocabulary, stacks
+  std::int64_t kv_tokens = 0;     // tokens that kv_bytes hold
+};
+
+// Private memory of this process in bytes, without files that it maps; 0 if the system does not
+// say.
+std::size_t private_memory_bytes();
+
+}  // namespace fathom::engine
