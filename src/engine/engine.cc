@@ -1,12 +1,12 @@
-// The step loop, and the way in and out of it.
+// What callers use: making an engine, submitting, asking how it is.
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
-#include "base/checked.h"
-#include "base/log.h"
+#include "kernels/top_logprobs/top_logprobs.h"
 
 namespace fathom::engine {
 namespace {
@@ -16,92 +16,103 @@ using base::fail;
 using base::Result;
 
 constexpr std::int64_t kBlockTokens = 16;
-constexpr std::int64_t kDefaultKvMemoryBytes = std::int64_t{4} << 30;
 
-double milliseconds(Sequence::Clock::duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
+Result<void> check_sampling(const SamplingParameters& sampling) {
+  const auto bad = [](std::string_view field, float value, std::string_view range) {
+    return fail(ErrorCode::kInvalidArgument, field, "{} is not {}", value, range);
+  };
+  if (!(sampling.temperature >= 0) || !std::isfinite(sampling.temperature)) {
+    return bad("temperature", sampling.temperature, "0 or more");
+  }
+  if (!(sampling.top_p > 0 && sampling.top_p <= 1)) {
+    return bad("top_p", sampling.top_p, "above 0 and at most 1");
+  }
+  if (!(sampling.min_p >= 0 && sampling.min_p <= 1)) {
+    return bad("min_p", sampling.min_p, "from 0 to 1");
+  }
+  if (!(sampling.repetition_penalty > 0) || !std::isfinite(sampling.repetition_penalty)) {
+    return bad("repetition_penalty", sampling.repetition_penalty, "above 0");
+  }
+  for (const float penalty : {sampling.presence_penalty, sampling.frequency_penalty}) {
+    if (!std::isfinite(penalty)) return bad("presence_penalty", penalty, "a number");
+  }
+  for (const TokenBias& bias : sampling.logit_bias) {
+    const bool is_ban = std::isinf(bias.bias) && bias.bias < 0;
+    if (!std::isfinite(bias.bias) && !is_ban) return bad("logit_bias", bias.bias, "a number");
+  }
+  return {};
 }
 
-Timings timings_of(const Sequence& sequence) {
-  const auto now = Sequence::Clock::now();
-  const auto unset = Sequence::Clock::time_point{};
-  const auto admitted = sequence.admitted == unset ? now : sequence.admitted;
-  const auto first_token = sequence.first_token == unset ? now : sequence.first_token;
-  return {.queue_ms = milliseconds(admitted - sequence.submitted),
-          .prefill_ms = milliseconds(first_token - admitted),
-          .decode_ms = milliseconds(now - first_token)};
+Result<void> check_logprobs(std::optional<std::int32_t> count, std::string_view field) {
+  if (!count || (*count >= 0 && *count <= kernels::kMaxTopLogprobs)) return {};
+  return fail(ErrorCode::kInvalidArgument, field, "{} is not from 0 to {}", *count,
+              kernels::kMaxTopLogprobs);
 }
 
-struct KvPlan {
-  model::KvCacheShape shape;
-  std::int64_t max_context_tokens = 0;
-};
-
-Result<KvPlan> plan_kv(const spec::ModelSpec& spec, const EngineOptions& options) {
-  KvPlan plan;
-  plan.shape.block_tokens = kBlockTokens;
-  plan.shape.dtype = options.kv_dtype;
-  const std::int64_t block_bytes = model::kv_block_bytes(spec, plan.shape);
-  const std::int64_t wanted_context =
-      options.max_context_tokens > 0 ? options.max_context_tokens : spec.max_context_tokens;
-  if (wanted_context > spec.max_context_tokens) {
-    return fail(ErrorCode::kInvalidArgument, "--max-context",
-                "{} tokens asked for, but the model was made for at most {}", wanted_context,
-                spec.max_context_tokens);
+Result<void> check_stop(const StopConditions& stop) {
+  if (stop.max_tokens && *stop.max_tokens < 1) {
+    return fail(ErrorCode::kInvalidArgument, "max_tokens", "{} is below 1", *stop.max_tokens);
   }
-  const std::int64_t blocks_per_sequence = base::ceil_div(wanted_context, kBlockTokens);
-  const std::int64_t full_blocks = blocks_per_sequence * options.max_batch_size;
-  const std::int64_t memory_bytes =
-      options.kv_memory_bytes > 0 ? options.kv_memory_bytes : kDefaultKvMemoryBytes;
-  plan.shape.num_blocks = std::min(full_blocks, memory_bytes / block_bytes);
-  if (plan.shape.num_blocks < blocks_per_sequence && options.max_context_tokens > 0) {
-    return fail(ErrorCode::kInvalidArgument, "--max-context",
-                "one sequence of {} tokens needs {} MiB of KV cache, but it has {} MiB; raise "
-                "--kv-memory or lower --max-context",
-                wanted_context, (blocks_per_sequence * block_bytes) >> 20, memory_bytes >> 20);
+  if (std::ranges::any_of(stop.texts, [](const auto& text) { return text.empty(); })) {
+    return fail(ErrorCode::kInvalidArgument, "stop", "a stop string is empty");
   }
-  if (plan.shape.num_blocks < 1) {
-    return fail(ErrorCode::kInvalidArgument, "--kv-memory",
-                "{} bytes do not hold one block of {} bytes; raise it", memory_bytes, block_bytes);
+  if (std::ranges::any_of(stop.bad_words, [](const auto& words) { return words.empty(); })) {
+    return fail(ErrorCode::kInvalidArgument, "bad_words", "an entry is empty");
   }
-  plan.max_context_tokens = std::min(wanted_context, plan.shape.num_blocks * kBlockTokens);
-  return plan;
+  return {};
 }
 
 }  // namespace
 
-Engine::Engine(Runner runner, Scheduler scheduler)
-    : runner_(std::move(runner)), scheduler_(std::move(scheduler)) {}
+Engine::Engine(Runner runner, Scheduler scheduler, const EngineOptions& options)
+    : runner_(std::move(runner)), scheduler_(std::move(scheduler)), options_(options) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(
     const std::shared_ptr<const model::Weights>& weights,
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer, device::Device& device,
     const EngineOptions& options) {
   const spec::ModelSpec& spec = weights->spec();
-  const KvPlan kv = TRY(plan_kv(spec, options));
+  const std::size_t runtime_bytes = private_memory_bytes();
+  const KvPlan kv = TRY(plan_kv(spec, {.max_context_tokens = options.max_context_tokens,
+                                       .max_batch_size = options.max_batch_size,
+                                       .memory_bytes = options.kv_memory_bytes,
+                                       .block_tokens = kBlockTokens,
+                                       .dtype = options.kv_dtype}));
+  const SchedulerLimits limits{
+      .max_step_tokens = std::max(options.max_step_tokens, options.max_batch_size),
+      .max_batch_size = options.max_batch_size,
+      .block_tokens = kBlockTokens,
+      .reserve_tokens = std::max<std::int64_t>(options.reserve_tokens, 1),
+      .max_draft_tokens = options.max_draft_tokens,
+      .use_prefix_cache = options.use_prefix_cache};
+  const std::int64_t max_logit_rows =
+      options.max_batch_size * (1 + options.max_draft_tokens) + limits.max_prompt_logit_rows;
   RunnerOptions runner_options;
   runner_options.kv = kv.shape;
   runner_options.num_valid_tokens = std::min(tokenizer->vocab_size(), spec.vocab_rows);
-  runner_options.limits = {
-      .max_step_tokens = std::max(options.max_step_tokens, options.max_batch_size),
-      .max_sequences = options.max_batch_size,
-      .max_logit_rows = options.max_batch_size,
-      .max_context_tokens = kv.max_context_tokens};
+  runner_options.limits = {.max_step_tokens = limits.max_step_tokens,
+                           .max_sequences = options.max_batch_size,
+                           .max_logit_rows = std::min(max_logit_rows, limits.max_step_tokens),
+                           .max_context_tokens = kv.max_context_tokens};
   auto runner = TRY(Runner::create(weights, device, runner_options));
-  Scheduler scheduler({.max_step_tokens = runner_options.limits.max_step_tokens,
-                       .max_batch_size = options.max_batch_size,
-                       .block_tokens = kBlockTokens},
-                      kv.shape.num_blocks);
-  std::unique_ptr<Engine> engine(new Engine(std::move(runner), std::move(scheduler)));
+  std::unique_ptr<Engine> engine(
+      new Engine(std::move(runner), Scheduler(limits, kv.shape.num_blocks), options));
   engine->tokenizer_ = std::move(tokenizer);
-  engine->eos_token_ids_ = spec.eos_token_ids;
+  for (const std::int64_t id : spec.eos_token_ids) {
+    engine->end_tokens_.push_back(static_cast<TokenId>(id));
+  }
   engine->ledger_ = {.weights_bytes = weights->total_bytes(),
                      .kv_bytes = engine->runner_.kv_bytes(),
                      .workspace_bytes = engine->runner_.workspace_bytes(),
+                     .logits_bytes = engine->runner_.logits_bytes(),
+                     .runtime_bytes = runtime_bytes,
                      .kv_tokens = kv.shape.num_blocks * kBlockTokens};
   engine->max_context_tokens_ = kv.max_context_tokens;
-  engine->max_queue_ = options.max_queue;
   engine->num_valid_tokens_ = runner_options.num_valid_tokens;
+  engine->embedding_size_ = spec.hidden_size;
+  engine->status_.num_kv_blocks = kv.shape.num_blocks;
+  engine->output_ = std::make_unique<OutputThread>(
+      [raw = engine.get()](RequestId id) { raw->cancel(id); });
   engine->thread_ = std::thread(&Engine::run, engine.get());
   return engine;
 }
@@ -113,47 +124,95 @@ Engine::~Engine() {
   }
   wake_.notify_one();
   if (thread_.joinable()) thread_.join();
+  output_.reset();
 }
 
-Result<void> Engine::check(const GenerationRequest& request) const {
-  if (request.prompt.empty()) {
-    return fail(ErrorCode::kInvalidArgument, "prompt", "it has no tokens");
-  }
-  for (const TokenId token : request.prompt) {
+Result<void> Engine::check_prompt(const std::vector<TokenId>& prompt) const {
+  if (prompt.empty()) return fail(ErrorCode::kInvalidArgument, "prompt", "it has no tokens");
+  for (const TokenId token : prompt) {
     if (base::index(token) < 0 || base::index(token) >= num_valid_tokens_) {
       return fail(ErrorCode::kInvalidArgument, "prompt",
                   "token {} is not in the vocabulary of {} tokens", base::index(token),
                   num_valid_tokens_);
     }
   }
-  const std::int64_t prompt_tokens = std::ssize(request.prompt);
-  if (request.max_tokens < 1) {
-    return fail(ErrorCode::kInvalidArgument, "max_tokens", "{} is below 1", request.max_tokens);
+  if (std::ssize(prompt) > max_context_tokens_) {
+    return fail(ErrorCode::kOutOfRange, "prompt",
+                "it has {} tokens, but the context holds {}; shorten it", prompt.size(),
+                max_context_tokens_);
   }
-  if (prompt_tokens > max_context_tokens_ ||
-      request.max_tokens > max_context_tokens_ - prompt_tokens) {
+  return {};
+}
+
+Result<void> Engine::check(const GenerationRequest& request) const {
+  TRY(check_prompt(request.prompt));
+  TRY(check_sampling(request.sampling));
+  TRY(check_stop(request.stop));
+  TRY(check_logprobs(request.top_logprobs, "top_logprobs"));
+  TRY(check_logprobs(request.prompt_logprobs, "prompt_logprobs"));
+  const std::size_t num_biases = request.sampling.logit_bias.size() +
+                                 request.stop.token_ids.size() + request.stop.bad_words.size() +
+                                 end_tokens_.size();
+  if (num_biases > static_cast<std::size_t>(Sampler::kMaxBiasesPerRow)) {
+    return fail(ErrorCode::kInvalidArgument, "logit_bias",
+                "with stop tokens and bad words it has {} entries, over the {} that one request "
+                "may have",
+                num_biases, Sampler::kMaxBiasesPerRow);
+  }
+  const std::int64_t room = max_context_tokens_ - std::ssize(request.prompt);
+  if (request.stop.max_tokens.value_or(1) > room) {
     return fail(ErrorCode::kOutOfRange, "max_tokens",
                 "the prompt has {} tokens and the answer may have {}, but the context holds {}; "
                 "shorten the prompt or lower max_tokens",
-                prompt_tokens, request.max_tokens, max_context_tokens_);
+                request.prompt.size(), request.stop.max_tokens.value_or(1), max_context_tokens_);
   }
   return {};
 }
 
 Result<RequestId> Engine::submit(GenerationRequest request, DeltaCallback on_delta) {
   TRY(check(request));
-  TextOutput text(tokenizer_, request.stop);
+  auto sequence = std::make_shared<Sequence>();
+  TextOutput text(tokenizer_, {.stop = request.stop.texts,
+                               .include_stop = request.stop.include_text,
+                               .skip_special = request.skip_special_tokens});
+  sequence->tokens = request.prompt;
+  sequence->max_total_tokens =
+      request.stop.max_tokens ? std::ssize(request.prompt) + *request.stop.max_tokens
+                              : max_context_tokens_;
+  sequence->request = std::move(request);
+  return enqueue(std::move(sequence), [&](RequestId id) {
+    return std::make_shared<Answer>(id, std::move(text), std::move(on_delta));
+  });
+}
+
+Result<RequestId> Engine::submit_embedding(EmbeddingRequest request, EmbeddingCallback on_answer) {
+  TRY(check_prompt(request.prompt));
+  auto sequence = std::make_shared<Sequence>();
+  sequence->pooling = request.pooling;
+  sequence->tokens = request.prompt;
+  sequence->max_total_tokens = std::ssize(request.prompt);
+  sequence->request.prompt = std::move(request.prompt);
+  sequence->request.priority = request.priority;
+  sequence->request.queue_deadline = request.queue_deadline;
+  return enqueue(std::move(sequence), [&](RequestId id) {
+    return std::make_shared<Answer>(id, std::move(on_answer));
+  });
+}
+
+Result<RequestId> Engine::enqueue(
+    SequencePtr sequence, const std::function<std::shared_ptr<Answer>(RequestId)>& answer) {
   RequestId id{};
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(ErrorCode::kUnavailable, "engine", "the server is shutting down");
-    if (num_queued_ >= max_queue_) {
+    if (num_queued_ >= options_.max_queue) {
       return fail(ErrorCode::kResourceExhausted, "engine",
                   "{} requests are waiting already; try again later", num_queued_);
     }
+    if (num_queued_ + status_.num_running == 0) progress_ = Clock::now();
     id = RequestId{++last_id_};
-    auto sequence =
-        std::make_unique<Sequence>(id, std::move(request), std::move(on_delta), std::move(text));
+    sequence->id = id;
+    sequence->answer = answer(id);
     sequence->seed = sequence->request.sampling.seed.value_or(static_cast<std::int64_t>(seeds_()));
     submitted_.push_back(std::move(sequence));
     ++num_queued_;
@@ -170,98 +229,20 @@ void Engine::cancel(RequestId id) {
   wake_.notify_one();
 }
 
-void Engine::run() {
-  while (take_inbox()) step();
-  end_all(FinishReason::kCancelled, std::nullopt);
+EngineStatus Engine::status() const {
+  const std::lock_guard lock(mutex_);
+  EngineStatus status = status_;
+  status.num_waiting = num_queued_;
+  if (status.num_running + status.num_waiting > 0) {
+    status.since_progress =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - progress_);
+  }
+  return status;
 }
 
-// Moves what callers left into the scheduler; sleeps while there is nothing to do. False: stop.
-bool Engine::take_inbox() {
-  std::vector<RequestId> cancelled;
-  {
-    std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] {
-      return stopping_ || !submitted_.empty() || !cancelled_.empty() || scheduler_.has_work();
-    });
-    for (auto& sequence : submitted_) scheduler_.enqueue(std::move(sequence));
-    submitted_.clear();
-    cancelled.swap(cancelled_);
-    num_queued_ = scheduler_.num_waiting();
-    if (stopping_) return false;
-  }
-  if (!cancelled.empty()) {
-    const std::unordered_set<RequestId> ids(cancelled.begin(), cancelled.end());
-    for (auto& sequence :
-         scheduler_.remove_if([&ids](const Sequence& each) { return ids.contains(each.id); })) {
-      end(*sequence, FinishReason::kCancelled);
-    }
-  }
-  return true;
-}
-
-void Engine::step() {
-  const std::vector<ScheduledChunk> chunks = scheduler_.schedule();
-  if (chunks.empty()) return;
-  const auto sampled = runner_.run(chunks);
-  if (!sampled) {
-    base::log_error("a step failed: {}", sampled.error().text());
-    end_all(FinishReason::kError, sampled.error());
-    return;
-  }
-  ended_.clear();
-  for (const SampledToken& each : *sampled) accept(each);
-  if (!ended_.empty()) {
-    scheduler_.remove_if([this](const Sequence& each) { return ended_.contains(&each); });
-  }
-}
-
-// Adds a sampled token to its sequence and tells the caller.
-void Engine::accept(const SampledToken& sampled) {
-  Sequence& sequence = *sampled.sequence;
-  if (sequence.num_completion_tokens() == 0) sequence.first_token = Sequence::Clock::now();
-  if (base::index(sampled.token) < 0) {
-    ended_.insert(&sequence);
-    return end(sequence, FinishReason::kError,
-               fail(ErrorCode::kInternal, "model", "no logit is finite at position {}",
-                    sequence.num_tokens()));
-  }
-  sequence.tokens.push_back(sampled.token);
-  const bool is_eos =
-      !sequence.request.ignore_eos &&
-      std::ranges::find(eos_token_ids_, base::index(sampled.token)) != eos_token_ids_.end();
-  GenerationDelta delta;
-  delta.tokens.push_back(sampled.token);
-  delta.completion_tokens = sequence.num_completion_tokens();
-  if (!is_eos) delta.text = sequence.text.push(sampled.token);
-  if (is_eos || sequence.text.stopped()) {
-    delta.finish = FinishReason::kStop;
-  } else if (sequence.num_completion_tokens() >= sequence.request.max_tokens) {
-    delta.finish = FinishReason::kLength;
-  }
-  if (delta.finish) {
-    delta.text += sequence.text.finish();
-    // What was held back may turn out to hold a stop string.
-    if (sequence.text.stopped()) delta.finish = FinishReason::kStop;
-    delta.timings = timings_of(sequence);
-    ended_.insert(&sequence);
-  }
-  sequence.on_delta(std::move(delta));
-}
-
-void Engine::end(Sequence& sequence, FinishReason reason, std::optional<base::Error> error) {
-  GenerationDelta delta;
-  delta.text = sequence.text.finish();
-  delta.finish = reason;
-  delta.error = std::move(error);
-  delta.completion_tokens = sequence.num_completion_tokens();
-  delta.timings = timings_of(sequence);
-  sequence.on_delta(std::move(delta));
-}
-
-void Engine::end_all(FinishReason reason, const std::optional<base::Error>& error) {
-  for (auto& sequence : scheduler_.remove_if([](const Sequence&) { return true; })) {
-    end(*sequence, reason, error);
-  }
+std::chrono::seconds Engine::retry_after() const {
+  const std::lock_guard lock(mutex_);
+  return retry_after_;
 }
 
 }  // namespace fathom::engine

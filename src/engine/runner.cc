@@ -94,11 +94,14 @@ std::vector<SequenceChunk> Runner::describe(const ScheduledStep& step) {
     }
     const std::int64_t end = scheduled.first_position + scheduled.num_tokens;
     for (std::int64_t i = end - scheduled.num_logit_rows; i < end; ++i) {
-      const bool is_sampled = scheduled.is_last && i >= end - 1 - num_drafts;
-      next_rows_.push_back({.sequence = sequence,
-                            .position = i + 1,
-                            .is_sampled = is_sampled,
-                            .stores_token = is_sampled && num_drafts == 0});
+      const std::int64_t draft_index = num_drafts - (end - i);
+      next_rows_.push_back({.sequence = sequence, .position = i + 1, .is_sampled = false});
+      LogitRow& row = next_rows_.back();
+      row.is_sampled = scheduled.is_last && draft_index >= -1;
+      row.stores_token = row.is_sampled && num_drafts == 0;
+      if (row.is_sampled && draft_index >= 0) {
+        row.draft = sequence->draft[static_cast<std::size_t>(draft_index)];
+      }
     }
     chunks.push_back(chunk);
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct LogitRow {
   std::int64_t position = 0;
   bool is_sampled = true;
   bool stores_token = false;  // the next step may be fed from it
+  // The guess that the row's logits rest on: without it the row says nothing.
+  std::optional<TokenId> draft = std::nullopt;
 };
 
 struct LogitResult {
