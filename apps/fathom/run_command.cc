@@ -67,7 +67,7 @@ class Conversation {
     }
     engine::GenerationRequest request;
     request.prompt = std::move(prompt);
-    request.max_tokens = flags_.max_tokens > 0 ? flags_.max_tokens : room;
+    request.stop.max_tokens = flags_.max_tokens > 0 ? flags_.max_tokens : room;
     request.sampling.temperature = flags_.temperature;
     request.sampling.top_p = flags_.top_p;
     if (flags_.has_seed) request.sampling.seed = flags_.seed;

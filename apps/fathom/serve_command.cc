@@ -28,14 +28,22 @@ struct Flags {
   std::string served_name;
   net::HttpServerOptions http;
   engine::EngineOptions engine;
+  std::string kv_dtype;
 };
+
+tensor::DType kv_dtype(const std::string& asked, tensor::DType of_weights) {
+  if (asked == "int8") return tensor::DType::kI8;
+  if (asked == "bf16") return tensor::DType::kBF16;
+  return asked == "fp32" ? tensor::DType::kF32 : of_weights;
+}
 
 void print_ledger(const engine::MemoryLedger& ledger) {
   const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   base::log_info(
-      "memory: weights {:.1f} MiB, KV cache {:.1f} MiB ({} tokens), workspace {:.1f} MiB",
+      "memory: weights {:.1f} MiB, KV cache {:.1f} MiB ({} tokens), workspace {:.1f} MiB, logits "
+      "{:.1f} MiB, runtime {:.1f} MiB; nothing more is taken later",
       mib(ledger.weights_bytes), mib(ledger.kv_bytes), ledger.kv_tokens,
-      mib(ledger.workspace_bytes));
+      mib(ledger.workspace_bytes), mib(ledger.logits_bytes), mib(ledger.runtime_bytes));
 }
 
 void print_address(const Flags& flags, const std::string& name, std::uint16_t port) {
@@ -59,7 +67,7 @@ Result<void> serve(Flags& flags) {
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
   LoadedModel model = TRY(load_model(flags.model));
-  flags.engine.kv_dtype = model.weights->compute_dtype();
+  flags.engine.kv_dtype = kv_dtype(flags.kv_dtype, model.weights->compute_dtype());
   const auto engine =
       TRY(engine::Engine::create(model.weights, model.tokenizer, *model.device, flags.engine));
   print_ledger(engine->ledger());
@@ -119,6 +127,23 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   command->add_option("--max-queue", flags->engine.max_queue, "requests that may wait")
       ->capture_default_str()
       ->check(CLI::Range(0, 1'000'000));
+  command
+      ->add_option("--reserve-tokens", flags->engine.reserve_tokens,
+                   "room kept for the answer of a request that names no max_tokens")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  command
+      ->add_option("--draft-tokens", flags->engine.max_draft_tokens,
+                   "tokens to guess in each step by looking up what followed before; the answers "
+                   "stay the same")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 16));
+  command
+      ->add_option("--kv-dtype", flags->kv_dtype,
+                   "type of the KV cache: fp32, bf16 or int8; default: the weights' type")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
+  command->add_flag("!--no-prefix-cache", flags->engine.use_prefix_cache,
+                    "compute every prompt anew, also where its beginning came before");
   add_size(*command, "--kv-memory", flags->engine.kv_memory_bytes,
            "memory for the KV cache, such as 8GiB; default: what the batch needs, at most 4 GiB");
   command->callback([flags, &exit_code] {

@@ -150,6 +150,9 @@ Result<void> Engine::check(const GenerationRequest& request) const {
   TRY(check_stop(request.stop));
   TRY(check_logprobs(request.top_logprobs, "top_logprobs"));
   TRY(check_logprobs(request.prompt_logprobs, "prompt_logprobs"));
+  if (request.grammar) {
+    return fail(ErrorCode::kUnimplemented, "grammar", "answers in a given form do not exist yet");
+  }
   const std::size_t num_biases = request.sampling.logit_bias.size() +
                                  request.stop.token_ids.size() + request.stop.bad_words.size() +
                                  end_tokens_.size();

@@ -87,7 +87,11 @@ void Engine::step() {
   const ScheduledStep next = scheduler_.schedule();
   CHECK(!next.empty() || is_in_flight_ || is_synchronous || !scheduler_.has_work(),
         "nothing can run, though {} requests do", scheduler_.num_running());
-  for (const ScheduledChunk& chunk : next.chunks) report.num_tokens += chunk.num_tokens;
+  for (const ScheduledChunk& chunk : next.chunks) {
+    report.num_tokens += chunk.num_tokens;
+    report.num_drafts += chunk.sequence->draft.empty() ? 0 : 1;
+    report.num_draft_tokens += std::ssize(chunk.sequence->draft);
+  }
   if (!next.empty()) runner_.enqueue_forward(next);
   if (!is_synchronous && !collect(report)) return;
   if (!next.empty()) runner_.enqueue_sampling(end_tokens_);
@@ -141,8 +145,6 @@ void Engine::accept(const LogitRow& row, const LogitResult& result, StepReport& 
   --sequence.num_in_flight;
   const bool follows = row.position == sequence.num_known() &&
                        (!row.draft || *row.draft == sequence.tokens.back());
-  report.num_drafts += row.draft && *row.draft == sequence.draft.front() ? 1 : 0;
-  report.num_draft_tokens += row.draft ? 1 : 0;
   if (follows && !sequence.is_over) {
     report.num_accepted_tokens += row.draft ? 1 : 0;
     accept_token(row.sequence, result);

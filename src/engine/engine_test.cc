@@ -73,7 +73,7 @@ class EngineTest : public ::testing::Test {
   GenerationRequest request(std::string_view prompt, std::int64_t max_tokens) const {
     GenerationRequest made;
     made.prompt = *tokenizer_->encode(prompt);
-    made.max_tokens = max_tokens;
+    made.stop.max_tokens = max_tokens;
     made.sampling.temperature = 0;
     return made;
   }
@@ -99,7 +99,7 @@ TEST_F(EngineTest, StopsAtAStopStringAndAtTheLimit) {
   start();
   Answer cut;
   GenerationRequest stopped = request(kQuestion, 200);
-  stopped.stop = {"zzz", "MODEL --p"};
+  stopped.stop.texts = {"zzz", "MODEL --p"};
   ASSERT_TRUE(engine_->submit(std::move(stopped), cut.callback()));
   Answer limited;
   ASSERT_TRUE(engine_->submit(request(kQuestion, 3), limited.callback()));
@@ -126,7 +126,7 @@ TEST_F(EngineTest, GivesTheSameBitsWhateverElseRuns) {
     }
     requests.push_back(request(prompt, 1 + static_cast<std::int64_t>(random() % 20)));
     requests.back().sampling = {.temperature = 0.9F, .top_p = 0.95F, .seed = random()};
-    requests.back().ignore_eos = true;
+    requests.back().stop.ignore_eos = true;
     Answer answer;
     ASSERT_TRUE(engine_->submit(requests.back(), answer.callback()));
     answer.wait();
@@ -170,7 +170,7 @@ TEST_F(EngineTest, CancelsRunningAndWaitingRequests) {
   Answer running;
   Answer waiting;
   GenerationRequest endless = request("The ", 1500);
-  endless.ignore_eos = true;
+  endless.stop.ignore_eos = true;
   const auto first = engine_->submit(endless, running.callback());
   const auto second = engine_->submit(endless, waiting.callback());
   ASSERT_TRUE(first && second);
@@ -194,7 +194,7 @@ TEST_F(EngineTest, BoundsItsQueueAndEndsEveryRequestWhenItGoes) {
   start({.max_batch_size = 1, .max_queue = 2});
   std::vector<std::unique_ptr<Answer>> answers;
   GenerationRequest endless = request("The ", 1500);
-  endless.ignore_eos = true;
+  endless.stop.ignore_eos = true;
   int refused = 0;
   for (int i = 0; i < 10; ++i) {
     answers.push_back(std::make_unique<Answer>());

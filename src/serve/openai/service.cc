@@ -213,10 +213,10 @@ Result<engine::GenerationRequest> Service::generation_request(
   }
   engine::GenerationRequest request;
   request.prompt = std::move(prompt);
-  request.max_tokens = options.max_tokens.value_or(room);
+  request.stop.max_tokens = options.max_tokens.value_or(room);
   request.sampling = options.sampling;
-  request.stop = std::move(options.stop);
-  request.ignore_eos = options.ignore_eos;
+  request.stop.texts = std::move(options.stop);
+  request.stop.ignore_eos = options.ignore_eos;
   return request;
 }
 

@@ -36,6 +36,13 @@ class FakeGenerator final : public engine::Generator {
   }
   void cancel(engine::RequestId id) override { cancelled = static_cast<int>(id); }
   std::int64_t max_context_tokens() const override { return 100; }
+  base::Result<engine::RequestId> submit_embedding(engine::EmbeddingRequest,
+                                                   engine::EmbeddingCallback) override {
+    return base::fail(base::ErrorCode::kUnimplemented, "engine", "not asked for here");
+  }
+  std::int64_t embedding_size() const override { return 0; }
+  engine::EngineStatus status() const override { return {}; }
+  std::chrono::seconds retry_after() const override { return std::chrono::seconds(1); }
 
   engine::GenerationRequest last;
   engine::DeltaCallback pending;
@@ -160,10 +167,10 @@ TEST_F(ServiceTest, StreamsEvents) {
 TEST_F(ServiceTest, AnswersCompletions) {
   auto exchange = post("/v1/completions", R"({"model":"demo","prompt":"Once","max_tokens":5})");
   EXPECT_EQ(json::parse(exchange->body).at("choices").at(0).at("text").as_string(), "Hi there!");
-  EXPECT_EQ(generator_.last.max_tokens, 5);
+  EXPECT_EQ(generator_.last.stop.max_tokens, 5);
   post("/v1/completions", R"({"model":"demo","prompt":[1,2,3]})");
   EXPECT_EQ(generator_.last.prompt.size(), 3U);
-  EXPECT_EQ(generator_.last.max_tokens, 16);
+  EXPECT_EQ(generator_.last.stop.max_tokens, 16);
 }
 
 TEST_F(ServiceTest, AnswersTheSmallRoutes) {
