@@ -1,93 +1,20 @@
 // The engine on the demo model: answers, limits, cancellation, and bits under load.
-#include "engine/engine.h"
-
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <filesystem>
-#include <future>
-#include <memory>
-#include <mutex>
+#include <atomic>
 #include <random>
 #include <thread>
 
-#include "checkpoint/model_folder.h"
-#include "device/cpu_device.h"
+#include "engine/engine_test_fixture.h"
 
 namespace fathom::engine {
 namespace {
-
-const std::filesystem::path kModel =
-    std::filesystem::path(FATHOM_SOURCE_DIR) / "tests/data/models/mini-llama";
-
-// Everything that one request got.
-class Answer {
- public:
-  DeltaCallback callback() {
-    return [this](GenerationDelta delta) {
-      const std::lock_guard lock(mutex_);
-      text += delta.text;
-      tokens.insert(tokens.end(), delta.tokens.begin(), delta.tokens.end());
-      if (delta.error) error = delta.error;
-      num_ends += delta.finish ? 1 : 0;
-      if (delta.finish) finish = delta.finish;
-      changed_.notify_all();
-    };
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(60), [this] { return num_ends > 0; }));
-  }
-  void wait_for_tokens(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::seconds(60), [&] { return tokens.size() >= count; });
-  }
-
-  std::string text;
-  std::vector<TokenId> tokens;
-  std::optional<FinishReason> finish;
-  std::optional<base::Error> error;
-  int num_ends = 0;
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
-
-class EngineTest : public ::testing::Test {
- protected:
-  void start(EngineOptions options = {}, int num_threads = 2) {
-    device_ = std::make_unique<device::CpuDevice>(device::usable_isas().back(), num_threads);
-    auto folder = checkpoint::ModelFolder::open(kModel);
-    ASSERT_TRUE(folder) << folder.error().text();
-    auto weights = model::Weights::load(
-        std::make_shared<const checkpoint::ModelFolder>(*std::move(folder)), *device_, {});
-    ASSERT_TRUE(weights) << weights.error().text();
-    tokenizer_ = *tokenizer::Tokenizer::load(kModel);
-    auto engine = Engine::create(std::make_shared<const model::Weights>(*std::move(weights)),
-                                 tokenizer_, *device_, options);
-    ASSERT_TRUE(engine) << engine.error().text();
-    engine_ = *std::move(engine);
-  }
-
-  GenerationRequest request(std::string_view prompt, std::int64_t max_tokens) const {
-    GenerationRequest made;
-    made.prompt = *tokenizer_->encode(prompt);
-    made.stop.max_tokens = max_tokens;
-    made.sampling.temperature = 0;
-    return made;
-  }
-
-  std::unique_ptr<device::CpuDevice> device_;
-  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
-  std::unique_ptr<Engine> engine_;
-};
 
 constexpr const char* kQuestion = "User: how do I start the server\n\nAssistant:";
 
 TEST_F(EngineTest, AnswersAndStopsAtTheEnd) {
   start();
-  Answer answer;
+  Received answer;
   ASSERT_TRUE(engine_->submit(request(kQuestion, 200), answer.callback()));
   answer.wait();
   EXPECT_EQ(answer.finish, FinishReason::kStop);
@@ -97,11 +24,11 @@ TEST_F(EngineTest, AnswersAndStopsAtTheEnd) {
 
 TEST_F(EngineTest, StopsAtAStopStringAndAtTheLimit) {
   start();
-  Answer cut;
+  Received cut;
   GenerationRequest stopped = request(kQuestion, 200);
   stopped.stop.texts = {"zzz", "MODEL --p"};
   ASSERT_TRUE(engine_->submit(std::move(stopped), cut.callback()));
-  Answer limited;
+  Received limited;
   ASSERT_TRUE(engine_->submit(request(kQuestion, 3), limited.callback()));
   cut.wait();
   limited.wait();
@@ -127,16 +54,16 @@ TEST_F(EngineTest, GivesTheSameBitsWhateverElseRuns) {
     requests.push_back(request(prompt, 1 + static_cast<std::int64_t>(random() % 20)));
     requests.back().sampling = {.temperature = 0.9F, .top_p = 0.95F, .seed = random()};
     requests.back().stop.ignore_eos = true;
-    Answer answer;
+    Received answer;
     ASSERT_TRUE(engine_->submit(requests.back(), answer.callback()));
     answer.wait();
     alone.push_back(answer.tokens);
   }
   engine_.reset();
   start(options, 3);
-  std::vector<std::unique_ptr<Answer>> answers;
+  std::vector<std::unique_ptr<Received>> answers;
   for (const GenerationRequest& each : requests) {
-    answers.push_back(std::make_unique<Answer>());
+    answers.push_back(std::make_unique<Received>());
     ASSERT_TRUE(engine_->submit(each, answers.back()->callback()));
   }
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -167,8 +94,8 @@ TEST_F(EngineTest, RefusesWhatCannotRun) {
 
 TEST_F(EngineTest, CancelsRunningAndWaitingRequests) {
   start({.max_batch_size = 1});
-  Answer running;
-  Answer waiting;
+  Received running;
+  Received waiting;
   GenerationRequest endless = request("The ", 1500);
   endless.stop.ignore_eos = true;
   const auto first = engine_->submit(endless, running.callback());
@@ -183,7 +110,7 @@ TEST_F(EngineTest, CancelsRunningAndWaitingRequests) {
   running.wait();
   EXPECT_EQ(running.finish, FinishReason::kCancelled);
   engine_->cancel(*first);  // again: nothing happens
-  Answer next;
+  Received next;
   ASSERT_TRUE(engine_->submit(request("The ", 2), next.callback()));
   next.wait();
   EXPECT_EQ(next.tokens.size(), 2U);
@@ -192,12 +119,12 @@ TEST_F(EngineTest, CancelsRunningAndWaitingRequests) {
 
 TEST_F(EngineTest, BoundsItsQueueAndEndsEveryRequestWhenItGoes) {
   start({.max_batch_size = 1, .max_queue = 2});
-  std::vector<std::unique_ptr<Answer>> answers;
+  std::vector<std::unique_ptr<Received>> answers;
   GenerationRequest endless = request("The ", 1500);
   endless.stop.ignore_eos = true;
   int refused = 0;
   for (int i = 0; i < 10; ++i) {
-    answers.push_back(std::make_unique<Answer>());
+    answers.push_back(std::make_unique<Received>());
     if (!engine_->submit(endless, answers.back()->callback())) {
       ++refused;
       answers.pop_back();

@@ -84,12 +84,16 @@ struct Timings {
 struct LikelyToken {
   TokenId token{};
   float logprob = 0;  // log-softmax of the raw logits
+
+  bool operator==(const LikelyToken&) const = default;
 };
 
 struct TokenLogprobs {
   LikelyToken chosen;
   std::int32_t rank = 0;         // 1: the likeliest
   std::vector<LikelyToken> top;  // as many as asked for, likeliest first
+
+  bool operator==(const TokenLogprobs&) const = default;
 };
 
 // A piece of an answer. Text comes in whole characters, and never holds a part of a stop string;
