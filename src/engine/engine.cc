@@ -111,8 +111,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
   engine->num_valid_tokens_ = runner_options.num_valid_tokens;
   engine->embedding_size_ = spec.hidden_size;
   engine->status_.num_kv_blocks = kv.shape.num_blocks;
-  engine->output_ = std::make_unique<OutputThread>(
-      [raw = engine.get()](RequestId id) { raw->cancel(id); });
+  engine->output_ =
+      std::make_unique<OutputThread>([raw = engine.get()](RequestId id) { raw->cancel(id); });
   engine->thread_ = std::thread(&Engine::run, engine.get());
   return engine;
 }
@@ -179,9 +179,9 @@ Result<RequestId> Engine::submit(GenerationRequest request, DeltaCallback on_del
                                .include_stop = request.stop.include_text,
                                .skip_special = request.skip_special_tokens});
   sequence->tokens = request.prompt;
-  sequence->max_total_tokens =
-      request.stop.max_tokens ? std::ssize(request.prompt) + *request.stop.max_tokens
-                              : max_context_tokens_;
+  sequence->max_total_tokens = request.stop.max_tokens
+                                   ? std::ssize(request.prompt) + *request.stop.max_tokens
+                                   : max_context_tokens_;
   sequence->request = std::move(request);
   return enqueue(std::move(sequence), [&](RequestId id) {
     return std::make_shared<Answer>(id, std::move(text), std::move(on_delta));
@@ -197,13 +197,12 @@ Result<RequestId> Engine::submit_embedding(EmbeddingRequest request, EmbeddingCa
   sequence->request.prompt = std::move(request.prompt);
   sequence->request.priority = request.priority;
   sequence->request.queue_deadline = request.queue_deadline;
-  return enqueue(std::move(sequence), [&](RequestId id) {
-    return std::make_shared<Answer>(id, std::move(on_answer));
-  });
+  return enqueue(std::move(sequence),
+                 [&](RequestId id) { return std::make_shared<Answer>(id, std::move(on_answer)); });
 }
 
-Result<RequestId> Engine::enqueue(
-    SequencePtr sequence, const std::function<std::shared_ptr<Answer>(RequestId)>& answer) {
+Result<RequestId> Engine::enqueue(SequencePtr sequence,
+                                  const std::function<std::shared_ptr<Answer>(RequestId)>& answer) {
   RequestId id{};
   {
     const std::lock_guard lock(mutex_);

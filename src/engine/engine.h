@@ -114,7 +114,7 @@ class Engine final : public Generator {
   std::int64_t embedding_size_ = 0;
 
   // The step thread's.
-  bool is_in_flight_ = false;  // a step is enqueued whose results are not known
+  bool is_in_flight_ = false;        // a step is enqueued whose results are not known
   std::vector<OutputEvent> events_;  // of this step
   double step_seconds_ = 0;          // of late, on average
 

@@ -59,8 +59,8 @@ bool Engine::take_inbox() {
   }
   if (!cancelled.empty()) {
     const std::unordered_set<RequestId> ids(cancelled.begin(), cancelled.end());
-    remove([&ids](const Sequence& each) { return ids.contains(each.id); },
-           FinishReason::kCancelled, std::nullopt);
+    remove([&ids](const Sequence& each) { return ids.contains(each.id); }, FinishReason::kCancelled,
+           std::nullopt);
   }
   end_waiting_too_long();
   return true;
@@ -96,8 +96,8 @@ void Engine::step() {
   if (!is_synchronous && !collect(report)) return;
   if (!next.empty()) runner_.enqueue_sampling(end_tokens_);
   is_in_flight_ = !next.empty();
-  output_->push(events_);
   publish_status();
+  output_->push(events_);
   const SchedulerCounters& after = scheduler_.counters();
   report.cache_queries = after.cache_queries - before.cache_queries;
   report.cache_hits = after.cache_hits - before.cache_hits;
@@ -143,8 +143,8 @@ void Engine::accept(const LogitRow& row, const LogitResult& result, StepReport& 
     return;
   }
   --sequence.num_in_flight;
-  const bool follows = row.position == sequence.num_known() &&
-                       (!row.draft || *row.draft == sequence.tokens.back());
+  const bool follows =
+      row.position == sequence.num_known() && (!row.draft || *row.draft == sequence.tokens.back());
   if (follows && !sequence.is_over) {
     report.num_accepted_tokens += row.draft ? 1 : 0;
     accept_token(row.sequence, result);
@@ -197,8 +197,8 @@ void Engine::accept_token(const SequencePtr& sequence, const LogitResult& result
 }
 
 void Engine::accept_embedding(const SequencePtr& sequence, std::span<const float> sum) {
-  const auto count = static_cast<float>(
-      sequence->pooling == Pooling::kMean ? sequence->num_prompt_tokens() : 1);
+  const auto count =
+      static_cast<float>(sequence->pooling == Pooling::kMean ? sequence->num_prompt_tokens() : 1);
   if (!sequence->first_token) sequence->first_token = Clock::now();
   sequence->is_over = true;
   OutputEvent& event = event_of(sequence);
@@ -260,8 +260,8 @@ void Engine::publish_status() {
   ++status_.num_steps;
   progress_ = Clock::now();
   num_queued_ = scheduler_.num_waiting() + std::ssize(submitted_);
-  retry_after_ = std::chrono::seconds(std::clamp<std::int64_t>(
-      static_cast<std::int64_t>(std::ceil(wait_seconds)), 1, 3600));
+  retry_after_ = std::chrono::seconds(
+      std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(wait_seconds)), 1, 3600));
 }
 
 }  // namespace fathom::engine

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "checkpoint/model_folder.h"
@@ -70,7 +71,6 @@ class EngineTest : public ::testing::Test {
     auto weights = model::Weights::load(
         std::make_shared<const checkpoint::ModelFolder>(*std::move(folder)), *device_, {});
     ASSERT_TRUE(weights) << weights.error().text();
-    tokenizer_ = *tokenizer::Tokenizer::load(kModel);
     auto engine = Engine::create(std::make_shared<const model::Weights>(*std::move(weights)),
                                  tokenizer_, *device_, options);
     ASSERT_TRUE(engine) << engine.error().text();
@@ -94,8 +94,19 @@ class EngineTest : public ::testing::Test {
     return answer;
   }
 
+  // An answer may be out before what it held has come back.
+  void expect_idle() const {
+    EngineStatus status = engine_->status();
+    for (int i = 0; i < 1000 && status.num_running + status.num_used_kv_blocks > 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      status = engine_->status();
+    }
+    EXPECT_EQ(status.num_running, 0);
+    EXPECT_EQ(status.num_used_kv_blocks, 0);
+  }
+
   std::unique_ptr<device::CpuDevice> device_;
-  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
+  std::shared_ptr<const tokenizer::Tokenizer> tokenizer_ = *tokenizer::Tokenizer::load(kModel);
   std::unique_ptr<Engine> engine_;
 };
 

@@ -46,8 +46,7 @@ base::Result<KvPlan> plan_kv(const spec::ModelSpec& spec, const KvDemand& demand
     return fail(ErrorCode::kInvalidArgument, "--kv-memory",
                 "{} bytes do not hold one block of {} bytes; raise it", memory_bytes, block_bytes);
   }
-  plan.max_context_tokens =
-      std::min(wanted_context, plan.shape.num_blocks * demand.block_tokens);
+  plan.max_context_tokens = std::min(wanted_context, plan.shape.num_blocks * demand.block_tokens);
   return plan;
 }
 

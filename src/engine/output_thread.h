@@ -38,9 +38,9 @@ class Answer {
 // What a step found out about one request.
 struct OutputEvent {
   std::shared_ptr<Answer> answer;
-  GenerationDelta delta;       // without its text
+  GenerationDelta delta;             // without its text
   std::int64_t num_text_tokens = 0;  // the leading tokens of the delta that are text
-  std::vector<float> values;   // of an embedding
+  std::vector<float> values;         // of an embedding
 };
 
 class OutputThread {

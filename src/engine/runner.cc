@@ -42,12 +42,11 @@ base::Result<Runner> Runner::create(std::shared_ptr<const model::Weights> weight
   const model::DecoderLimits& limits = options.limits;
   auto kv_cache = TRY(model::KvCache::allocate(spec, options.kv, device));
   auto buffers = TRY(StepBuffers::create(device, limits, options.kv.block_tokens));
-  auto sampler =
-      TRY(Sampler::create(device, {.max_rows = limits.max_logit_rows,
-                                   .max_slots = limits.max_sequences,
-                                   .max_step_tokens = limits.max_step_tokens,
-                                   .vocab_rows = spec.vocab_rows,
-                                   .num_valid_tokens = options.num_valid_tokens}));
+  auto sampler = TRY(Sampler::create(device, {.max_rows = limits.max_logit_rows,
+                                              .max_slots = limits.max_sequences,
+                                              .max_step_tokens = limits.max_step_tokens,
+                                              .vocab_rows = spec.vocab_rows,
+                                              .num_valid_tokens = options.num_valid_tokens}));
   auto decoder = TRY(model::Decoder::create(std::move(weights), device, limits));
   Runner runner(std::move(decoder), std::move(kv_cache), std::move(buffers), std::move(sampler));
   runner.stream_ = TRY(device.create_stream());
@@ -126,8 +125,9 @@ void Runner::enqueue_pooling(const StepArrays& arrays, const ScheduledStep& step
   const auto hidden = static_cast<std::size_t>(pools_.shape[1]);
   for (const ScheduledChunk& chunk : step.chunks) {
     if (!chunk.sequence->is_embedding() || chunk.first_position > 0) continue;
-    stream_->copy_to_device(pools_.as<float>() + static_cast<std::size_t>(chunk.sequence->slot) * hidden,
-                            zeros_.data(), hidden * sizeof(float));
+    stream_->copy_to_device(
+        pools_.as<float>() + static_cast<std::size_t>(chunk.sequence->slot) * hidden, zeros_.data(),
+        hidden * sizeof(float));
   }
   kernels::pool_rows({.x = decoder_.hidden_states(), .slots = arrays.pool_slots, .y = pools_},
                      *stream_);
@@ -153,8 +153,8 @@ void Runner::enqueue_sampling(std::span<const TokenId> end_tokens) {
 
 std::span<const float> Runner::pooled_sum(std::size_t index) const {
   const auto hidden = static_cast<std::size_t>(pools_.shape[1]);
-  return std::span(host_pools_).subspan(static_cast<std::size_t>(pooled_slots_[index]) * hidden,
-                                        hidden);
+  return std::span(host_pools_)
+      .subspan(static_cast<std::size_t>(pooled_slots_[index]) * hidden, hidden);
 }
 
 void Runner::clear_results() {

@@ -104,10 +104,10 @@ void Sampler::enqueue_counts(const ScheduledStep& step, device::Stream& stream) 
   };
   const MutableView counts =
       view(layout_.token_counts, DType::kI32, {limits_.max_slots, limits_.vocab_rows});
-  kernels::clear_counts({.slots = device_array(count_layout_.clear_slots,
-                                               std::ssize(step.new_slots)),
-                         .token_counts = counts},
-                        stream);
+  kernels::clear_counts(
+      {.slots = device_array(count_layout_.clear_slots, std::ssize(step.new_slots)),
+       .token_counts = counts},
+      stream);
   kernels::count_tokens({.slots = device_array(count_layout_.slots, size),
                          .tokens = device_array(count_layout_.tokens, size),
                          .is_prompt = device_array(count_layout_.is_prompt, size),
@@ -143,8 +143,7 @@ std::int64_t Sampler::fill_biases(const LogitRow& row, std::span<const TokenId> 
   }
   for (const std::vector<TokenId>& words : stop.bad_words) {
     const std::size_t before = words.size() - 1;
-    const auto answer =
-        std::span(sequence.tokens).subspan(sequence.request.prompt.size());
+    const auto answer = std::span(sequence.tokens).subspan(sequence.request.prompt.size());
     if (answer.size() < before) continue;
     if (std::ranges::equal(answer.last(before), std::span(words).first(before))) {
       add(words.back(), kBan);
@@ -153,8 +152,7 @@ std::int64_t Sampler::fill_biases(const LogitRow& row, std::span<const TokenId> 
   return at;
 }
 
-Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows,
-                              std::span<const TokenId> end_tokens) {
+Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows, std::span<const TokenId> end_tokens) {
   Wanted wanted;
   std::int64_t num_biases = 0;
   host<std::int32_t>(layout_.bias_starts)[0] = 0;
@@ -176,8 +174,7 @@ Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows,
     host<std::int32_t>(layout_.store_slots)[i] = row.stores_token ? sequence.slot : -1;
     host<std::int32_t>(layout_.is_prompt)[i] = 0;
     host<std::int32_t>(layout_.targets)[i] =
-        row.is_sampled ? 0
-                       : base::index(sequence.tokens[static_cast<std::size_t>(row.position)]);
+        row.is_sampled ? 0 : base::index(sequence.tokens[static_cast<std::size_t>(row.position)]);
     host<std::int32_t>(layout_.target_sources)[i] =
         row.is_sampled ? static_cast<std::int32_t>(i) : -1;
     if (row.is_sampled) num_biases = fill_biases(row, end_tokens, num_biases);
@@ -277,8 +274,8 @@ LogitResult Sampler::result(std::size_t index, const LogitRow& row) const {
                               host<float>(layout_.target_logprobs)[index]};
   }
   result.logprobs.rank = host<std::int32_t>(layout_.ranks)[index];
-  const auto asked = row.is_sampled ? sequence.request.top_logprobs
-                                    : sequence.request.prompt_logprobs;
+  const auto asked =
+      row.is_sampled ? sequence.request.top_logprobs : sequence.request.prompt_logprobs;
   const std::size_t first = index * kernels::kMaxTopLogprobs;
   for (std::size_t i = first; i < first + static_cast<std::size_t>(asked.value_or(0)); ++i) {
     const TokenId token{host<std::int32_t>(layout_.top_ids)[i]};

@@ -35,7 +35,7 @@ struct LogitRow {
 };
 
 struct LogitResult {
-  TokenId token{};  // negative: no logit was finite
+  TokenId token{};         // negative: no logit was finite
   TokenLogprobs logprobs;  // only `chosen` unless the sequence asks for more
 };
 

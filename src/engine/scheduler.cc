@@ -82,10 +82,10 @@ std::vector<BlockId> Scheduler::shared_prefix(Sequence& sequence) {
 void Scheduler::extend_hashes(Sequence& sequence) const {
   const auto block_tokens = static_cast<std::size_t>(limits_.block_tokens);
   while ((sequence.hashes.size() + 1) * block_tokens <= sequence.tokens.size()) {
-    const BlockHash parent = sequence.hashes.empty() ? root_hash(sequence.request.tenant)
-                                                     : sequence.hashes.back();
-    const auto tokens = std::span(sequence.tokens)
-                            .subspan(sequence.hashes.size() * block_tokens, block_tokens);
+    const BlockHash parent =
+        sequence.hashes.empty() ? root_hash(sequence.request.tenant) : sequence.hashes.back();
+    const auto tokens =
+        std::span(sequence.tokens).subspan(sequence.hashes.size() * block_tokens, block_tokens);
     sequence.hashes.push_back(next_hash(parent, tokens));
   }
 }
@@ -185,9 +185,8 @@ bool is_decoding(const Sequence& sequence) {
 void add_chunk(ScheduledStep& step, const SequencePtr& sequence, std::int64_t num_tokens) {
   Sequence& each = *sequence;
   const std::int64_t num_results = 1 + std::ssize(each.draft);
-  ScheduledChunk chunk{.sequence = sequence,
-                       .first_position = each.num_computed,
-                       .num_tokens = num_tokens};
+  ScheduledChunk chunk{
+      .sequence = sequence, .first_position = each.num_computed, .num_tokens = num_tokens};
   each.num_computed += num_tokens;
   chunk.is_last = each.num_computed == each.num_tokens() + num_results - 1;
   if (!each.is_embedding()) {
@@ -207,8 +206,7 @@ void add_chunk(ScheduledStep& step, const SequencePtr& sequence, std::int64_t nu
 
 // Guesses are checked against what is sampled at their positions, so they change nothing but the
 // number of steps. Where a row's logits are adjusted by what stands before it, they are not made.
-std::vector<TokenId> Scheduler::draft_for(const Sequence& sequence,
-                                          std::int64_t max_tokens) const {
+std::vector<TokenId> Scheduler::draft_for(const Sequence& sequence, std::int64_t max_tokens) const {
   const StopConditions& stop = sequence.request.stop;
   if (sequence.num_in_flight > 0 || sequence.num_completion_tokens() < 1 ||
       sequence.has_penalties() || !sequence.request.sampling.logit_bias.empty() ||
@@ -217,11 +215,9 @@ std::vector<TokenId> Scheduler::draft_for(const Sequence& sequence,
     return {};
   }
   const std::int64_t held_tokens = std::ssize(sequence.blocks) * limits_.block_tokens;
-  const std::int64_t room =
-      std::min(held_tokens - sequence.num_tokens(),
-               sequence.max_total_tokens - sequence.num_tokens() - 1);
-  return draft_by_lookup(sequence.tokens,
-                         std::min({max_tokens, limits_.max_draft_tokens, room}));
+  const std::int64_t room = std::min(held_tokens - sequence.num_tokens(),
+                                     sequence.max_total_tokens - sequence.num_tokens() - 1);
+  return draft_by_lookup(sequence.tokens, std::min({max_tokens, limits_.max_draft_tokens, room}));
 }
 
 void Scheduler::schedule_decoding(ScheduledStep& step, std::int64_t& budget) const {
@@ -256,8 +252,7 @@ void Scheduler::schedule_prompts(ScheduledStep& step, std::int64_t budget) const
   }
 }
 
-std::vector<SequencePtr> Scheduler::remove_if(
-    const std::function<bool(const Sequence&)>& is_over) {
+std::vector<SequencePtr> Scheduler::remove_if(const std::function<bool(const Sequence&)>& is_over) {
   std::vector<SequencePtr> removed;
   const auto take_out = [&](const SequencePtr& sequence) {
     if (!is_over(*sequence)) return false;

@@ -127,8 +127,8 @@ class SchedulerSimulator {
       ASSERT_GE(each.slot, 0);
       ASSERT_GE(chunk.num_tokens, 1);
       rows += chunk.num_tokens;
-      scored_rows += chunk.num_logit_rows - (chunk.is_last && !each.is_embedding() ? 1 : 0) -
-                     num_drafts;
+      scored_rows +=
+          chunk.num_logit_rows - (chunk.is_last && !each.is_embedding() ? 1 : 0) - num_drafts;
       ASSERT_GE(std::ssize(each.blocks) * limits_.block_tokens,
                 chunk.first_position + chunk.num_tokens);
       ASSERT_LE(each.num_tokens(), each.max_total_tokens);

@@ -51,17 +51,17 @@ struct Sequence {
   std::int64_t seed = 0;
   std::int64_t max_total_tokens = 0;  // prompt and answer
 
-  std::vector<TokenId> tokens;      // known ones: prompt, then answer
-  std::int64_t num_in_flight = 0;   // sampled in a step whose result is not known yet
-  std::int64_t num_computed = 0;    // leading tokens whose keys and values are in the cache, or
-                                    // will be when all that is enqueued has run
-  std::int64_t num_counted = 0;     // leading tokens in the penalties' counts
-  std::vector<TokenId> draft;       // guesses that the step in flight checks
-  std::vector<BlockId> blocks;      // in order of position
-  std::vector<BlockHash> hashes;    // of the leading full blocks of `tokens`
-  std::int64_t num_published = 0;   // leading blocks that the pool knows the contents of
-  std::int64_t num_cached = 0;      // prompt tokens that the prefix cache had
-  std::int32_t slot = -1;           // its row in per-sequence device arrays, while it runs
+  std::vector<TokenId> tokens;     // known ones: prompt, then answer
+  std::int64_t num_in_flight = 0;  // sampled in a step whose result is not known yet
+  std::int64_t num_computed = 0;   // leading tokens whose keys and values are in the cache, or
+                                   // will be when all that is enqueued has run
+  std::int64_t num_counted = 0;    // leading tokens in the penalties' counts
+  std::vector<TokenId> draft;      // guesses that the step in flight checks
+  std::vector<BlockId> blocks;     // in order of position
+  std::vector<BlockHash> hashes;   // of the leading full blocks of `tokens`
+  std::int64_t num_published = 0;  // leading blocks that the pool knows the contents of
+  std::int64_t num_cached = 0;     // prompt tokens that the prefix cache had
+  std::int32_t slot = -1;          // its row in per-sequence device arrays, while it runs
   bool is_over = false;
 
   std::vector<TokenLogprobs> prompt_logprobs;  // so far

@@ -25,15 +25,17 @@ struct SequenceChunk {
   std::int32_t pool_slot = -1;      // not -1: the last `num_pooled_rows` are summed there
   std::int64_t num_pooled_rows = 0;
 
-  std::int64_t num_rows() const { return feed_slot >= 0 ? 1 : std::ssize(tokens) + std::ssize(drafts); }
+  std::int64_t num_rows() const {
+    return feed_slot >= 0 ? 1 : std::ssize(tokens) + std::ssize(drafts);
+  }
 };
 
 // A step's arrays on the device.
 struct StepArrays {
   model::StepInputs inputs;
-  tensor::MutableView ids;    // the same as inputs.ids
-  tensor::View feed_slots;    // i32 [num_tokens]: where ids come from; empty if all are known
-  tensor::View pool_slots;    // i32 [num_tokens]; empty if no row is pooled
+  tensor::MutableView ids;  // the same as inputs.ids
+  tensor::View feed_slots;  // i32 [num_tokens]: where ids come from; empty if all are known
+  tensor::View pool_slots;  // i32 [num_tokens]; empty if no row is pooled
 };
 
 class StepBuffers {
