@@ -95,6 +95,7 @@ class CallChains {
       : expressions_(expressions),
         automaton_(automaton),
         lengths_(automaton.rules.size(), 0),
+        works_(automaton.rules.size(), 0),
         is_open_(automaton.rules.size(), false) {}
 
   // Sets first_bytes and max_call_chain. Fails for left recursion and for chains that are too long.
@@ -102,6 +103,14 @@ class CallChains {
     for (RuleId rule = 0; rule < automaton_.rules.size(); ++rule) {
       TRY(visit(rule, 1, where));
       automaton_.max_call_chain = std::max(automaton_.max_call_chain, lengths_[rule]);
+    }
+    for (StateId i = 0; i < automaton_.states.size(); ++i) {
+      automaton_.states[i].entry_work = work_of(i);
+      if (work_of(i) <= kMaxEntryWork) continue;
+      return fail(ErrorCode::kResourceExhausted, where,
+                  "more than {} alternatives may begin at one place; write some of them in place "
+                  "or split the grammar",
+                  kMaxEntryWork);
     }
     return {};
   }
@@ -111,8 +120,8 @@ class CallChains {
     if (lengths_[rule] != 0) return {};
     if (is_open_[rule]) {
       return fail(ErrorCode::kInvalidArgument, where,
-                  "rule '{}' is left-recursive: it can begin with itself; write the repetition "
-                  "with * or +, or put the recursion at the end",
+                  "rule '{}' is left-recursive: it can begin with itself; put "
+                  "something before the recursion, or write it as a repetition",
                   expressions_.rules()[rule].name);
     }
     if (depth > kMaxCallChain) {
@@ -139,12 +148,22 @@ class CallChains {
     }
     is_open_[rule] = false;
     lengths_[rule] = length + 1;
+    works_[rule] = work_of(start.state);
     return {};
+  }
+
+  // Capped just above the limit, so that sums do not overflow.
+  std::uint32_t work_of(StateId state) const {
+    std::uint32_t work = 1;
+    for (const auto& call : automaton_.calls_of(state))
+      work = std::min(work + works_[call.rule], kMaxEntryWork + 1);
+    return work;
   }
 
   const Expressions& expressions_;
   Automaton& automaton_;
   std::vector<std::uint32_t> lengths_;
+  std::vector<std::uint32_t> works_;
   std::vector<bool> is_open_;
 };
 

@@ -33,6 +33,8 @@ constexpr std::size_t kMaxConstructionSteps = std::size_t{1} << 27;
 constexpr std::size_t kMaxSubsetMembers = std::size_t{1} << 23;
 // Rules that may begin at the same byte, each inside the one before.
 constexpr std::uint32_t kMaxCallChain = 64;
+// Ways into the rules that may begin at one place of the text.
+constexpr std::uint32_t kMaxEntryWork = 2048;
 // Rules that may be unfinished at one place of the text: how deep it may nest.
 constexpr std::uint32_t kMaxDepth = 128;
 
@@ -58,6 +60,8 @@ struct State {
   bool accepting = false;  // the rule may end here
   // The fewest further levels of calls with which the rule can end.
   std::uint32_t levels_needed = 0;
+  // Rules that reading one byte here may have to look into, itself counted once.
+  std::uint32_t entry_work = 1;
 };
 
 struct RuleStart {

@@ -63,8 +63,8 @@ class Expressions {
   ExpressionId repeat(ExpressionId part, std::uint32_t min, std::uint32_t max);
   ExpressionId optional(ExpressionId part) { return repeat(part, 0, 1); }
   ExpressionId call(RuleId rule);
-  // The members in this order with `separator` between any two that are there, the required ones
-  // always there, then any number of `extra`.
+  // At least one of the members, in this order, with `separator` between any two that are there,
+  // the required ones always there, then any number of `extra`. No member matches the empty text.
   ExpressionId members(std::span<const Member> list, ExpressionId separator, ExpressionId extra);
 
   // Rules may be called before they are defined.

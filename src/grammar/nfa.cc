@@ -7,6 +7,9 @@
 namespace fathom::grammar {
 namespace {
 
+// Sets of code points and repeats of nothing make arcs without states; this bounds their memory.
+constexpr std::size_t kArcsForEachState = 8;
+
 bool is_nullable(const Expression& node, const Nullable& known) {
   const auto child = [&](ExpressionId id) {
     return known.expressions[static_cast<std::size_t>(id)];
@@ -14,6 +17,7 @@ bool is_nullable(const Expression& node, const Nullable& known) {
   switch (node.kind) {
     case ExpressionKind::kNothing:
     case ExpressionKind::kCodePoints:
+    case ExpressionKind::kMembers:
       return false;
     case ExpressionKind::kLiteral:
       return node.text.empty();
@@ -25,8 +29,6 @@ bool is_nullable(const Expression& node, const Nullable& known) {
       return node.min == 0 || child(node.children.front());
     case ExpressionKind::kCall:
       return known.rules[node.min];
-    case ExpressionKind::kMembers:
-      return std::find(node.required.begin(), node.required.end(), true) == node.required.end();
   }
   return false;
 }
@@ -69,6 +71,8 @@ std::uint32_t NfaBuilder::add_state() {
 }
 
 void NfaBuilder::add_arc(std::uint32_t from, Arc arc) {
+  if (nfa_.arcs.size() >= kArcsForEachState * max_states_) is_full_ = true;
+  if (is_full_) return;
   arc.next = nfa_.first_arc[from];
   nfa_.first_arc[from] = static_cast<std::uint32_t>(nfa_.arcs.size());
   nfa_.arcs.push_back(arc);
@@ -192,8 +196,6 @@ std::uint32_t NfaBuilder::add_members(const Expression& node, std::uint32_t from
   add_empty(add(separator, done[num_members]), next[num_members]);
   add_empty(done[num_members], end);
   add_empty(from, next[0]);
-  if (std::find(node.required.begin(), node.required.end(), true) == node.required.end())
-    add_empty(from, end);
   return end;
 }
 

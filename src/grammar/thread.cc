@@ -6,8 +6,10 @@
 namespace fathom::grammar {
 namespace {
 
-// Rules entered and states emitted in one step, before repeats are removed.
+// Rules looked into and threads made in one step, before repeats are removed.
 constexpr std::size_t kMaxStepWork = 4096;
+// The same for a step that has not found any thread yet.
+constexpr std::size_t kMaxFruitlessWork = std::size_t{1} << 18;
 
 }  // namespace
 
@@ -24,9 +26,13 @@ const Edge* Stepper::edge_of(StateId state) const {
   return edge != edges.end() && edge->first <= byte_ ? &*edge : nullptr;
 }
 
+bool Stepper::spend() {
+  ++work_;
+  return work_ <= (to_->empty() ? kMaxFruitlessWork : kMaxStepWork);
+}
+
 void Stepper::emit(Thread& thread, StateId top) {
-  if (budget_ == 0) return;
-  --budget_;
+  if (!spend()) return;
   if (thread.size() + 1 + automaton_.states[top].levels_needed > max_depth_) return;
   thread.push_back(top);
   to_->push_back(thread);
@@ -36,8 +42,7 @@ void Stepper::emit(Thread& thread, StateId top) {
 // `caller` ends with the states below the called rule; it comes back unchanged.
 void Stepper::enter(Thread& caller, const CallEdge& call) {
   const auto& rule = automaton_.rules[call.rule];
-  if (!rule.first_bytes[byte_] || budget_ == 0) return;
-  --budget_;
+  if (!rule.first_bytes[byte_] || !spend()) return;
   if (!call.is_tail) {
     if (caller.size() + 1 + automaton_.states[call.to].levels_needed > max_depth_) return;
     caller.push_back(call.to);
@@ -61,7 +66,7 @@ void Stepper::step(const std::vector<Thread>& from, std::uint8_t byte, std::size
                    std::vector<Thread>& to) {
   byte_ = byte;
   max_depth_ = max_depth;
-  budget_ = kMaxStepWork;
+  work_ = 0;
   to_ = &to;
   to.clear();
   for (const auto& thread : from) {

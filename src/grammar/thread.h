@@ -36,11 +36,13 @@ class Stepper {
   void enter(Thread& caller, const CallEdge& call);
   void emit(Thread& thread, StateId top);
   const Edge* edge_of(StateId state) const;
+  // False when this step may do no more.
+  bool spend();
 
   const Automaton& automaton_;
   std::uint8_t byte_ = 0;
   std::size_t max_depth_ = 0;
-  std::size_t budget_ = 0;
+  std::size_t work_ = 0;
   std::vector<Thread>* to_ = nullptr;
   Thread scratch_;
 };
