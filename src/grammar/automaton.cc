@@ -69,8 +69,7 @@ class LevelFinder {
   }
 
   void offer_call(const CallSite& site) {
-    const auto callee =
-        automaton_.states[automaton_.rules[site.edge.rule].state].levels_needed;
+    const auto callee = automaton_.states[automaton_.rules[site.edge.rule].state].levels_needed;
     const auto rest = automaton_.states[site.edge.to].levels_needed;
     if (callee == kCannotEnd || rest == kCannotEnd) return;
     offer(site.from, site.edge.is_tail ? callee : std::max(callee + 1, rest));
@@ -230,7 +229,7 @@ Result<void> compile_rules(const Expressions& expressions, std::string_view wher
                   "repeat counts or length limits");
     }
     num_nfa_states += nfa.first_arc.size();
-    automaton.rules.push_back({.state = TRY(determinize(nfa, where, budget, automaton))});
+    automaton.rules.push_back({ .state = TRY(determinize(nfa, where, budget, automaton)) });
   }
   return {};
 }

@@ -29,7 +29,7 @@ constexpr std::size_t kMaxNfaStates = std::size_t{1} << 18;
 constexpr std::size_t kMaxStates = std::size_t{1} << 16;
 constexpr std::size_t kMaxEdges = std::size_t{1} << 20;
 // Arc visits and members of subsets in the subset construction: about half a second, 64 MiB.
-constexpr std::size_t kMaxConstructionSteps = std::size_t{1} << 27;
+constexpr std::size_t kMaxConstructionSteps = std::size_t{1} << 26;
 constexpr std::size_t kMaxSubsetMembers = std::size_t{1} << 23;
 // Rules that may begin at the same byte, each inside the one before.
 constexpr std::uint32_t kMaxCallChain = 64;

@@ -66,9 +66,9 @@ void CodePointSet::add(const CodePointSet& other) {
 
 void CodePointSet::insert(CodePointRange range) {
   // The ranges that touch the new one become part of it.
-  const auto begin =
-      std::partition_point(ranges_.begin(), ranges_.end(),
-                           [&](const auto& other) { return other.last + 1 < range.first; });
+  const auto begin = std::partition_point(ranges_.begin(), ranges_.end(), [&](const auto& other) {
+    return other.last + 1 < range.first;
+  });
   auto end = begin;
   for (; end != ranges_.end() && end->first <= range.last + 1; ++end) {
     range.first = std::min(range.first, end->first);

@@ -1,4 +1,5 @@
-// Subsets are sorted lists of the NFA states that matter: those with byte or call arcs, and the end.
+// Subsets are sorted lists of the NFA states that matter: those with byte or call arcs, and the
+// end.
 #include "grammar/determinize.h"
 
 #include <algorithm>

@@ -135,8 +135,7 @@ class EbnfReader {
       return body;
     }
     const auto name = read_name();
-    if (name.empty())
-      return error("expected a \"literal\", a [class], a rule's name or a (group)");
+    if (name.empty()) return error("expected a \"literal\", a [class], a rule's name or a (group)");
     return expressions_.call(rule_of(name, begin));
   }
 
@@ -173,8 +172,7 @@ class EbnfReader {
 
 }  // namespace
 
-Result<void> parse_ebnf(std::string_view source, std::string_view where,
-                        Expressions& expressions) {
+Result<void> parse_ebnf(std::string_view source, std::string_view where, Expressions& expressions) {
   if (!is_valid_utf8(source))
     return base::fail(base::ErrorCode::kInvalidArgument, where, "not valid UTF-8");
   return EbnfReader(source, where, expressions).read();

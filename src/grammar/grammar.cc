@@ -10,6 +10,8 @@
 #include "grammar/automaton.h"
 #include "grammar/ebnf.h"
 #include "grammar/expression.h"
+#include "grammar/json_rules.h"
+#include "grammar/json_schema.h"
 #include "grammar/mask_cache.h"
 #include "grammar/regex.h"
 
@@ -40,6 +42,23 @@ Grammar::Grammar(Automaton automaton) : shared_(std::make_unique<Shared>()) {
   shared_->automaton = std::move(automaton);
 }
 Grammar::~Grammar() = default;
+
+Grammar::Created Grammar::from_json_schema(std::string_view schema) {
+  constexpr std::string_view kWhere = "json_schema";
+  TRY(check_size(schema.size(), kWhere));
+  Expressions expressions;
+  TRY(parse_json_schema(schema, kWhere, expressions));
+  return std::shared_ptr<const Grammar>(new Grammar(TRY(build_automaton(expressions, kWhere))));
+}
+
+Grammar::Created Grammar::from_json_object() {
+  constexpr std::string_view kWhere = "json_object";
+  Expressions expressions;
+  const RuleId root = expressions.add_rule("root");
+  JsonRules rules(expressions);
+  expressions.define(root, rules.any_object());
+  return std::shared_ptr<const Grammar>(new Grammar(TRY(build_automaton(expressions, kWhere))));
+}
 
 Grammar::Created Grammar::from_regex(std::string_view expression) {
   constexpr std::string_view kWhere = "regex";

@@ -9,6 +9,8 @@ namespace {
 
 // Sets of code points and repeats of nothing make arcs without states; this bounds their memory.
 constexpr std::size_t kArcsForEachState = 8;
+// Repeats of nothing visit expressions without making anything; this bounds their time.
+constexpr std::size_t kVisitsForEachState = 8;
 
 bool is_nullable(const Expression& node, const Nullable& known) {
   const auto child = [&](ExpressionId id) {
@@ -83,6 +85,7 @@ void NfaBuilder::add_empty(std::uint32_t from, std::uint32_t to) {
 }
 
 std::uint32_t NfaBuilder::add(ExpressionId id, std::uint32_t from) {
+  if (++num_visits_ > kVisitsForEachState * max_states_) is_full_ = true;
   if (is_full_) return from;
   const Expression& node = expressions_[id];
   switch (node.kind) {
@@ -143,10 +146,9 @@ std::uint32_t NfaBuilder::add_code_points(const CodePointSet& set, std::uint32_t
       }
       to = entry->second;
     }
-    add_arc(from, {.kind = ArcKind::kBytes,
-                   .first = sequence[0].first,
-                   .last = sequence[0].last,
-                   .to = to});
+    add_arc(
+        from,
+        {.kind = ArcKind::kBytes, .first = sequence[0].first, .last = sequence[0].last, .to = to});
   }
   return end;
 }

@@ -59,6 +59,7 @@ class NfaBuilder {
   const Expressions& expressions_;
   const Nullable& nullable_;
   std::size_t max_states_;
+  std::size_t num_visits_ = 0;
   bool is_full_ = false;
   Nfa nfa_;
 };

@@ -22,10 +22,9 @@ bool is_letter_or_digit(char32_t c) {
 std::optional<CodePointSet> named_set(char32_t letter) {
   static const CodePointSet kDigits = {{'0', '9'}};
   static const CodePointSet kWord = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
-  static const CodePointSet kSpace = {{'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},
-                                      {0x1680, 0x1680}, {0x2000, 0x200A}, {0x2028, 0x2029},
-                                      {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
-                                      {0xFEFF, 0xFEFF}};
+  static const CodePointSet kSpace = {
+      {'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
+      {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
   switch (letter) {
     case 'd':
       return kDigits;
@@ -123,7 +122,8 @@ Result<char32_t> SourceReader::read_hex(std::size_t num_digits) {
                       : c >= 'a' && c <= 'f' ? c - 'a' + 10
                       : c >= 'A' && c <= 'F' ? c - 'A' + 10
                                              : -1;
-    if (digit < 0) return error_at(begin, fmt::format("expected {} hexadecimal digits", num_digits));
+    if (digit < 0)
+      return error_at(begin, fmt::format("expected {} hexadecimal digits", num_digits));
     value = value * 16 + static_cast<char32_t>(digit);
     ++position_;
   }
@@ -147,8 +147,7 @@ Result<ClassItem> SourceReader::read_escape() {
   if (c == 'p' || c == 'P')
     return error_at(begin, "Unicode properties (\\p, \\P) are not supported; write the ranges");
   if (is_letter_or_digit(c)) {
-    return error_at(begin, fmt::format("the escape '\\{}' is not supported",
-                                       static_cast<char>(c)));
+    return error_at(begin, fmt::format("the escape '\\{}' is not supported", static_cast<char>(c)));
   }
   return single_item(c);
 }

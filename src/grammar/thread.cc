@@ -20,9 +20,8 @@ bool can_finish(const Automaton& automaton, const Thread& thread) {
 
 const Edge* Stepper::edge_of(StateId state) const {
   const auto edges = automaton_.edges_of(state);
-  const auto edge =
-      std::partition_point(edges.begin(), edges.end(),
-                           [&](const Edge& candidate) { return candidate.last < byte_; });
+  const auto edge = std::partition_point(
+      edges.begin(), edges.end(), [&](const Edge& candidate) { return candidate.last < byte_; });
   return edge != edges.end() && edge->first <= byte_ ? &*edge : nullptr;
 }
 
