@@ -71,6 +71,17 @@ bool is_of_type(const json::value& value, Type type) {
   return false;
 }
 
+// JSON can say numbers that a double cannot hold; they would come back as no number at all.
+bool is_finite(const json::value& value) {
+  if (const auto* number = value.if_double()) return std::isfinite(*number);
+  if (const auto* list = value.if_array())
+    return std::all_of(list->begin(), list->end(), is_finite);
+  const auto* members = value.if_object();
+  return members == nullptr ||
+         std::all_of(members->begin(), members->end(),
+                     [](const auto& member) { return is_finite(member.value()); });
+}
+
 class SchemaCompiler {
  public:
   SchemaCompiler(const SchemaNode& root, Expressions& expressions)
@@ -148,6 +159,7 @@ class SchemaCompiler {
       const bool is_valid =
           types.empty() || std::any_of(types.begin(), types.end(),
                                        [&](Type type) { return is_of_type(*value, type); });
+      if (!is_finite(*value)) return node.error("a number is too large for a double");
       if (is_valid) options.push_back(rules_.constant(*value));
     }
     if (options.empty()) return node.error(fmt::format("'{}' has no value of its type", keyword));

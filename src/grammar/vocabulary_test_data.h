@@ -155,8 +155,8 @@ inline std::string random_text(const std::shared_ptr<const Grammar>& grammar,
     }
     if (allowed.empty()) return text + "<empty mask>";
     std::size_t id = allowed[random() % allowed.size()];
-    if (step > long_tokens) {
-      for (const char closing : {'"', '}', ']', '0'}) {
+    if (step > long_tokens && random() % 4 != 0) {
+      for (const char closing : {'0', ']', '}', '"'}) {
         if (has(mask, static_cast<std::uint8_t>(closing))) id = static_cast<std::uint8_t>(closing);
       }
       if (has(mask, kEnd)) id = kEnd;
