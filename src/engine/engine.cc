@@ -62,10 +62,24 @@ Result<void> check_stop(const StopConditions& stop) {
   return {};
 }
 
+Result<std::shared_ptr<const grammar::Vocabulary>> grammar_vocabulary(
+    const tokenizer::Tokenizer& tokenizer, std::int64_t num_tokens,
+    const std::vector<TokenId>& end_tokens) {
+  std::vector<std::string> bytes(static_cast<std::size_t>(num_tokens));
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const auto token = static_cast<TokenId>(i);
+    if (!tokenizer.is_special(token)) bytes[i] = tokenizer.bytes_of(token);
+  }
+  return grammar::Vocabulary::create(std::move(bytes), end_tokens);
+}
+
 }  // namespace
 
 Engine::Engine(Runner runner, Scheduler scheduler, const EngineOptions& options)
-    : runner_(std::move(runner)), scheduler_(std::move(scheduler)), options_(options) {}
+    : runner_(std::move(runner)),
+      scheduler_(std::move(scheduler)),
+      grammar_vocabulary_(fail(ErrorCode::kInternal, "engine", "no vocabulary yet")),
+      options_(options) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(
     const std::shared_ptr<const model::Weights>& weights,
@@ -101,6 +115,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
   for (const std::int64_t id : spec.eos_token_ids) {
     engine->end_tokens_.push_back(static_cast<TokenId>(id));
   }
+  engine->grammar_vocabulary_ =
+      grammar_vocabulary(*engine->tokenizer_, runner_options.num_valid_tokens, engine->end_tokens_);
   engine->ledger_ = {.weights_bytes = weights->total_bytes(),
                      .kv_bytes = engine->runner_.kv_bytes(),
                      .workspace_bytes = engine->runner_.workspace_bytes(),
@@ -150,9 +166,7 @@ Result<void> Engine::check(const GenerationRequest& request) const {
   TRY(check_stop(request.stop));
   TRY(check_logprobs(request.top_logprobs, "top_logprobs"));
   TRY(check_logprobs(request.prompt_logprobs, "prompt_logprobs"));
-  if (request.grammar) {
-    return fail(ErrorCode::kUnimplemented, "grammar", "answers in a given form do not exist yet");
-  }
+  if (request.grammar) TRY(grammar_vocabulary_);
   const std::size_t num_biases = request.sampling.logit_bias.size() +
                                  request.stop.token_ids.size() + request.stop.bad_words.size() +
                                  end_tokens_.size();
@@ -182,6 +196,7 @@ Result<RequestId> Engine::submit(GenerationRequest request, DeltaCallback on_del
   sequence->max_total_tokens = request.stop.max_tokens
                                    ? std::ssize(request.prompt) + *request.stop.max_tokens
                                    : max_context_tokens_;
+  if (request.grammar) sequence->matcher.emplace(request.grammar, *grammar_vocabulary_);
   sequence->request = std::move(request);
   return enqueue(std::move(sequence), [&](RequestId id) {
     return std::make_shared<Answer>(id, std::move(text), std::move(on_delta));

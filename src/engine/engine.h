@@ -107,6 +107,8 @@ class Engine final : public Generator {
   Scheduler scheduler_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_;
   std::vector<TokenId> end_tokens_;
+  // For grammars; or why this vocabulary cannot follow any.
+  base::Result<std::shared_ptr<const grammar::Vocabulary>> grammar_vocabulary_;
   EngineOptions options_;
   MemoryLedger ledger_;
   std::int64_t max_context_tokens_ = 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <future>
 #include <random>
+#include <regex>
 #include <set>
 
 #include "engine/engine_test_fixture.h"
@@ -239,6 +240,34 @@ TEST_F(EngineFeatures, RequestsThatWaitTooLongAreToldSo) {
   running.wait();
 }
 
+TEST_F(EngineFeatures, AnswersKeepToTheirGrammar) {
+  start({.max_batch_size = 4});
+  std::vector<std::unique_ptr<Received>> answers;
+  const std::vector<std::string> choices{"red apples", "green pears"};
+  for (const auto& grammar :
+       {*grammar::Grammar::from_regex("[0-9]{3}-[a-f]{4}"), *grammar::Grammar::from_choice(choices),
+        *grammar::Grammar::from_json_schema(
+            R"({"type":"object","properties":{"n":{"type":"integer","minimum":0,"maximum":99},)"
+            R"("on":{"type":"boolean"}},"required":["n","on"],"additionalProperties":false})")}) {
+    for (const float temperature : {0.0F, 1.0F}) {
+      GenerationRequest asked = greedy(100);
+      asked.grammar = grammar;
+      asked.stop.min_tokens = 50;  // the grammar knows better
+      asked.sampling.temperature = temperature;
+      answers.push_back(std::make_unique<Received>());
+      ASSERT_TRUE(engine_->submit(std::move(asked), answers.back()->callback()));
+    }
+  }
+  const char* const patterns[] = {"[0-9]{3}-[a-f]{4}", "(red apples|green pears)",
+                                  R"(\{\s*"n":\s*[0-9]{1,2}\s*,\s*"on":\s*(true|false)\s*\})"};
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    answers[i]->wait();
+    EXPECT_EQ(answers[i]->finish, FinishReason::kStop);
+    EXPECT_TRUE(std::regex_match(answers[i]->text, std::regex(patterns[i / 2])))
+        << answers[i]->text;
+  }
+}
+
 // Every feature at random, alone and then all together: the same bits.
 TEST_F(EngineFeatures, GivesTheSameBitsWhateverElseRuns) {
   std::mt19937 random(std::random_device{}());
@@ -248,6 +277,7 @@ TEST_F(EngineFeatures, GivesTheSameBitsWhateverElseRuns) {
   start({}, 1);
   std::vector<GenerationRequest> requests;
   std::vector<std::unique_ptr<Received>> alone;
+  const auto grammar = *grammar::Grammar::from_json_object();
   for (int i = 0; i < 24; ++i) {
     std::string prompt = random() % 2 == 0 ? kStory : "";
     for (std::uint32_t j = random() % 40 + 1; j > 0; --j) {
@@ -267,6 +297,7 @@ TEST_F(EngineFeatures, GivesTheSameBitsWhateverElseRuns) {
     if (random() % 4 == 0) each.prompt_logprobs = static_cast<std::int32_t>(random() % 5);
     if (random() % 4 == 0) each.stop.texts = {"the"};
     if (random() % 4 == 0) each.stop.min_tokens = 3;
+    if (random() % 4 == 0) each.grammar = grammar;
     requests.push_back(each);
     alone.push_back(ask(each));
   }

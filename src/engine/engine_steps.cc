@@ -184,7 +184,9 @@ void Engine::accept_token(const SequencePtr& sequence, const LogitResult& result
     return std::ranges::find(tokens, result.token) != tokens.end();
   };
   const bool is_stop_token = holds(stop.token_ids);
-  const bool is_end = is_stop_token || (!stop.ignore_eos && holds(end_tokens_));
+  if (each.matcher) each.matcher->accept(result.token);
+  const bool is_end = is_stop_token || (each.matcher && each.matcher->is_finished()) ||
+                      (!stop.ignore_eos && holds(end_tokens_));
   if (!is_end || (is_stop_token && stop.include_text)) ++event.num_text_tokens;
   if (is_end) {
     delta.finish = FinishReason::kStop;

@@ -50,15 +50,15 @@ void Sampler::plan(std::int64_t workspace_floats) {
   Layout& l = layout_;
   l.seeds = place(l.end, rows, 8);
   l.counters = place(l.end, rows, 8);
-  for (std::size_t* const offset :
-       {&l.temperature, &l.top_k, &l.top_p, &l.min_p, &l.repetition, &l.presence, &l.frequency,
-        &l.penalty_slots, &l.store_slots, &l.is_prompt, &l.targets, &l.target_sources}) {
+  for (std::size_t* const offset : {&l.temperature, &l.top_k, &l.top_p, &l.min_p, &l.repetition,
+                                    &l.presence, &l.frequency, &l.penalty_slots, &l.store_slots,
+                                    &l.is_prompt, &l.mask_rows, &l.targets, &l.target_sources}) {
     *offset = place(l.end, rows);
   }
   l.bias_starts = place(l.end, rows + 1);
   l.bias_tokens = place(l.end, rows * kMaxBiasesPerRow);
   l.bias_values = place(l.end, rows * kMaxBiasesPerRow);
-  l.inputs_end = l.end;
+  l.masks = place(l.end, limits_.max_slots * num_mask_words());
   for (std::size_t* const offset : {&l.tokens, &l.logprobs, &l.ranks, &l.target_logprobs}) {
     *offset = place(l.end, rows);
   }
@@ -135,7 +135,8 @@ std::int64_t Sampler::fill_biases(const LogitRow& row, std::span<const TokenId> 
     host<float>(layout_.bias_values)[at++] = value;
   };
   for (const TokenBias& bias : sequence.request.sampling.logit_bias) add(bias.token, bias.bias);
-  if (row.position - sequence.num_prompt_tokens() < stop.min_tokens) {
+  // A grammar alone says where its text may end.
+  if (!sequence.matcher && row.position - sequence.num_prompt_tokens() < stop.min_tokens) {
     if (!stop.ignore_eos) {
       for (const TokenId token : end_tokens) add(token, kBan);
     }
@@ -158,7 +159,7 @@ Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows, std::span<const To
   host<std::int32_t>(layout_.bias_starts)[0] = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const LogitRow& row = rows[i];
-    const Sequence& sequence = *row.sequence;
+    Sequence& sequence = *row.sequence;
     const SamplingParameters& asked = sequence.request.sampling;
     const bool has_penalties = row.is_sampled && sequence.has_penalties();
     host<std::int64_t>(layout_.seeds)[i] = sequence.seed;
@@ -177,6 +178,13 @@ Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows, std::span<const To
         row.is_sampled ? 0 : base::index(sequence.tokens[static_cast<std::size_t>(row.position)]);
     host<std::int32_t>(layout_.target_sources)[i] =
         row.is_sampled ? static_cast<std::int32_t>(i) : -1;
+    host<std::int32_t>(layout_.mask_rows)[i] = -1;
+    if (row.is_sampled && sequence.matcher && !sequence.is_over) {
+      host<std::int32_t>(layout_.mask_rows)[i] = static_cast<std::int32_t>(wanted.num_masks);
+      sequence.matcher->fill_mask(
+          {host<std::uint32_t>(layout_.masks) + wanted.num_masks++ * num_mask_words(),
+           static_cast<std::size_t>(num_mask_words())});
+    }
     if (row.is_sampled) num_biases = fill_biases(row, end_tokens, num_biases);
     host<std::int32_t>(layout_.bias_starts)[i + 1] = static_cast<std::int32_t>(num_biases);
     wanted.penalties |= has_penalties;
@@ -199,6 +207,8 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
   for (const std::size_t offset : {l.bias_tokens, l.bias_values}) {
     if (wanted.biases) stream.copy_to_device(device + offset, &host_[offset], num_biases * 4);
   }
+  const auto num_mask_bytes = static_cast<std::size_t>(wanted.num_masks * num_mask_words() * 4);
+  stream.copy_to_device(device + l.masks, &host_[l.masks], num_mask_bytes);
   const Shape shape{std::ssize(rows)};
   const auto ints = [&](std::size_t offset) { return view(offset, DType::kI32, shape); };
   const auto floats = [&](std::size_t offset) { return view(offset, DType::kF32, shape); };
@@ -217,6 +227,10 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
     adjustments.bias_starts = view(l.bias_starts, DType::kI32, {std::ssize(rows) + 1});
     adjustments.bias_tokens = view(l.bias_tokens, DType::kI32, entries);
     adjustments.bias_values = view(l.bias_values, DType::kF32, entries);
+  }
+  if (wanted.num_masks > 0) {
+    adjustments.masks = view(l.masks, DType::kI32, {wanted.num_masks, num_mask_words()});
+    adjustments.mask_rows = ints(l.mask_rows);
   }
   kernels::sample({.logits = logits,
                    .num_valid_tokens = limits_.num_valid_tokens,

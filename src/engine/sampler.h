@@ -66,9 +66,8 @@ class Sampler {
   struct Layout {
     std::size_t seeds = 0, counters = 0, temperature = 0, top_k = 0, top_p = 0, min_p = 0;
     std::size_t repetition = 0, presence = 0, frequency = 0, penalty_slots = 0, store_slots = 0;
-    std::size_t is_prompt = 0, targets = 0, target_sources = 0, bias_starts = 0;
-    std::size_t bias_tokens = 0, bias_values = 0;
-    std::size_t inputs_end = 0;
+    std::size_t is_prompt = 0, mask_rows = 0, targets = 0, target_sources = 0, bias_starts = 0;
+    std::size_t bias_tokens = 0, bias_values = 0, masks = 0;
     std::size_t tokens = 0, logprobs = 0;
     std::size_t ranks = 0, target_logprobs = 0, top_ids = 0, top_logprobs = 0;
     std::size_t mirrored_end = 0;
@@ -84,12 +83,14 @@ class Sampler {
     bool penalties = false;
     bool biases = false;
     bool logprobs = false;
+    std::int64_t num_masks = 0;
     bool stores = false;
   };
 
   Sampler() = default;
   void plan(std::int64_t workspace_floats);
   Wanted fill(std::span<const LogitRow> rows, std::span<const TokenId> end_tokens);
+  std::int64_t num_mask_words() const { return (limits_.vocab_rows + 31) / 32; }
   std::int64_t fill_biases(const LogitRow& row, std::span<const TokenId> end_tokens,
                            std::int64_t at);
   tensor::MutableView view(std::size_t offset, tensor::DType dtype,

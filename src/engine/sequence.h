@@ -13,6 +13,7 @@
 
 #include "engine/block_pool.h"
 #include "engine/request.h"
+#include "grammar/grammar.h"
 
 namespace fathom::engine {
 
@@ -48,6 +49,7 @@ struct Sequence {
   GenerationRequest request;
   std::optional<Pooling> pooling;  // an EmbeddingRequest
   std::shared_ptr<Answer> answer;
+  std::optional<grammar::Matcher> matcher;  // of request.grammar
   std::int64_t seed = 0;
   std::int64_t max_total_tokens = 0;  // prompt and answer
 
