@@ -1,6 +1,7 @@
 // One table from codes to statuses.
 #include "serve/openai/error_response.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 namespace fathom::serve {
@@ -30,9 +31,8 @@ int http_status(ErrorCode code) {
     case ErrorCode::kUnimplemented:
       return 501;
     case ErrorCode::kUnavailable:
-      return 503;
     case ErrorCode::kDeadlineExceeded:
-      return 504;
+      return 503;
     case ErrorCode::kUnknown:
     case ErrorCode::kInternal:
     case ErrorCode::kDataLoss:
@@ -60,12 +60,23 @@ net::HttpResponse error_response(const ApiError& error) {
   net::HttpResponse response{
       error.status, {{"Content-Type", "application/json"}}, error_json(error)};
   if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (error.retry_after) {
+    const auto seconds = std::max<std::int64_t>(error.retry_after->count(), 1);
+    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+  }
   return response;
 }
 
 ApiError api_error(const base::Error& error) {
-  ApiError shown{http_status(error.code), error.text(), error.where, ""};
+  ApiError shown{http_status(error.code), error.text(), error.where, "", {}};
   if (error.code == ErrorCode::kOutOfRange) shown.code = "context_length_exceeded";
+  if (error.code == ErrorCode::kNotFound && error.where == "model") shown.code = "model_not_found";
+  return shown;
+}
+
+ApiError api_error(const base::Error& error, const engine::Generator& generator) {
+  ApiError shown = api_error(error);
+  if (shown.status == 429 || shown.status == 503) shown.retry_after = generator.retry_after();
   return shown;
 }
 
