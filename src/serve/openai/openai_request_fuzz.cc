@@ -6,6 +6,7 @@
 #include "serve/openai/request/chat_request.h"
 #include "serve/openai/request/completion_request.h"
 #include "serve/openai/request/embedding_request.h"
+#include "serve/openai/request/responses_request.h"
 #include "serve/openai/request/token_request.h"
 
 namespace {
@@ -49,6 +50,11 @@ void parse(std::uint8_t kind, std::string_view body) {
       check_options(completion->options);
       expect(!completion->prompts.empty());
       for (const PromptInput& prompt : completion->prompts) check_tokens(prompt.tokens);
+    }
+  } else if (kind == 'r') {
+    if (const auto response = parse_responses_request(body)) {
+      check_options(response->options);
+      check_conversation(response->conversation);
     }
   } else if (kind == 'e') {
     if (const auto embeddings = parse_embeddings_request(body)) {

@@ -14,6 +14,7 @@ constexpr RouteMethod kPost = RouteMethod::kPost;
 constexpr std::array kRoutes = {
     Route{"/v1/chat/completions", kPost, answer_chat},
     Route{"/v1/completions", kPost, answer_completion},
+    Route{"/v1/responses", kPost, answer_response},
     Route{"/v1/embeddings", kPost, answer_embedding},
     Route{"/tokenize", kPost, answer_tokenize},
     Route{"/detokenize", kPost, answer_detokenize},

@@ -51,7 +51,7 @@ TEST_F(ServiceTest, TakesOnlyPostForWork) {
       EXPECT_TRUE(json::parse(refused->body).at("error").at("message").is_string());
     }
   }
-  EXPECT_EQ(num_posts, 6);
+  EXPECT_EQ(num_posts, 7);
 }
 
 TEST_F(ServiceTest, SaysThatTheStepLoopHangs) {

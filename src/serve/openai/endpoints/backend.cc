@@ -28,8 +28,8 @@ base::Result<void> Backend::check_model(const std::string& name) const {
 }
 
 std::string Backend::next_id(std::string_view prefix, const std::string& request_id) {
-  if (!request_id.empty()) return fmt::format("{}-{}", prefix, request_id);
-  return fmt::format("{}-{:08x}{:08x}", prefix, id_salt_, ++num_ids_);
+  if (!request_id.empty()) return fmt::format("{}{}", prefix, request_id);
+  return fmt::format("{}{:08x}{:08x}", prefix, id_salt_, ++num_ids_);
 }
 
 AnswerContext Backend::answer_context(const HttpTask& task, std::string id,

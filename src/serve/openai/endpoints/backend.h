@@ -38,7 +38,7 @@ class Backend {
 
   // kNotFound, with the field "model", if the name is not this model's.
   base::Result<void> check_model(const std::string& name) const;
-  // "chatcmpl-..." with the request's own id, or one of this process.
+  // The prefix with the request's own id, or one of this process.
   std::string next_id(std::string_view prefix, const std::string& request_id = "");
   AnswerContext answer_context(const HttpTask& task, std::string id, GenerationOptions options,
                                std::vector<std::vector<base::TokenId>> prompts) const;

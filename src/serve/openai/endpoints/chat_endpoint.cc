@@ -23,7 +23,7 @@ base::Result<void> answer_chat(Backend& backend, const HttpTask& task) {
   prompts.push_back(std::move(generation.prompt));
   auto requests = TRY(
       generation_requests({request.options, generation.grammar}, prompts, backend, task.tenant));
-  std::string id = backend.next_id("chatcmpl", request.options.request_id);
+  std::string id = backend.next_id("chatcmpl-", request.options.request_id);
   auto answer = make_chat_answer(
       backend.answer_context(task, std::move(id), std::move(request.options), std::move(prompts)),
       std::move(answer_options));

@@ -29,7 +29,7 @@ base::Result<void> answer_completion(Backend& backend, const HttpTask& task) {
   auto grammar = TRY(compile(request.options.structured));
   auto requests = TRY(
       generation_requests({request.options, std::move(grammar)}, prompts, backend, task.tenant));
-  std::string id = backend.next_id("cmpl", request.options.request_id);
+  std::string id = backend.next_id("cmpl-", request.options.request_id);
   auto answer = make_completion_answer(
       backend.answer_context(task, std::move(id), std::move(request.options), std::move(prompts)),
       std::move(answer_options));

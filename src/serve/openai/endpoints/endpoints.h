@@ -9,6 +9,7 @@ namespace fathom::serve {
 // An error was not answered yet: the caller does.
 base::Result<void> answer_chat(Backend& backend, const HttpTask& task);
 base::Result<void> answer_completion(Backend& backend, const HttpTask& task);
+base::Result<void> answer_response(Backend& backend, const HttpTask& task);
 base::Result<void> answer_embedding(Backend& backend, const HttpTask& task);
 base::Result<void> answer_tokenize(Backend& backend, const HttpTask& task);
 base::Result<void> answer_detokenize(Backend& backend, const HttpTask& task);

@@ -54,7 +54,8 @@ Result<Message> read_message(const json::value& value, const std::string& where)
   if (const json::value* content = fields.find("content")) {
     message.content = TRY(read_content(*content, fields.path_of("content")));
   } else if (message.tool_calls.empty()) {
-    return fields.bad("content", "missing");
+    if (message.reasoning.empty()) return fields.bad("content", "missing");
+    message.content = "";
   }
   TRY(fields.refuse_rest());
   return message;

@@ -42,7 +42,10 @@ class FakeGenerator final : public engine::Generator {
     {
       const std::lock_guard lock(mutex_);
       embeddings_.push_back(std::move(request));
-      if (waits) return engine::RequestId{embeddings_.size()};
+      if (waits) {
+        pending_embeddings_.push_back(std::move(on_answer));
+        return engine::RequestId{embeddings_.size()};
+      }
     }
     on_answer({.values = {3.0F * size, 4.0F * size, 0.0F}});
     return engine::RequestId{1};
@@ -110,6 +113,7 @@ class FakeGenerator final : public engine::Generator {
   std::vector<engine::GenerationRequest> requests_;
   std::vector<engine::EmbeddingRequest> embeddings_;
   std::vector<engine::DeltaCallback> pending_;
+  std::vector<engine::EmbeddingCallback> pending_embeddings_;
   std::vector<int> cancelled_;
 };
 
