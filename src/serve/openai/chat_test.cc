@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <fstream>
+#include <sstream>
 
 #include "serve/openai/testing/events_test_data.h"
 #include "serve/openai/testing/service_test_data.h"
@@ -224,6 +226,35 @@ TEST_F(ServiceTest, SplitsReasoningWithEitherTemplate) {
                 .as_string(),
             "{}");
   EXPECT_TRUE(last_prompt().ends_with("<think>\n\n</think>\n\n"));
+}
+
+TEST_F(ServiceTest, SplitsReasoningWithBothPublishedTemplates) {
+  const auto folder = std::filesystem::path(FATHOM_SOURCE_DIR) / "tests/data/templates";
+  for (const bool is_in_prompt : {true, false}) {
+    std::ifstream file(folder /
+                       (is_in_prompt ? "deepseek_r1_think.jinja" : "deepseek_r1_original.jinja"));
+    std::stringstream source;
+    source << file.rdbuf();
+    ASSERT_GT(source.str().size(), 100U);
+    serve_template(source.str(), true);
+    const std::string opening = is_in_prompt ? "" : "<think>\n";
+    generator_.say({opening + "one and", " one\n</think>", "\n\ntwo"});
+    const json::value message = choice_of(chat("")).at("message");
+    EXPECT_EQ(message.at("reasoning_content").as_string(), "one and one");
+    EXPECT_EQ(message.at("content").as_string(), "two");
+    EXPECT_EQ(last_prompt().ends_with("<think>\n"), is_in_prompt);
+    // A tool's result, for which these templates would not ask for an answer.
+    const std::string body = R"({"model": "demo", "messages": [
+        {"role": "user", "content": "Q"}, {"role": "assistant", "content": null, "tool_calls": [
+          {"id": "c", "function": {"name": "weather", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "snow"}])";
+    generator_.say({opening + "so</think>It snows."});
+    const json::value answer =
+        choice_of(post("/v1/chat/completions", body + kTools + "}")).at("message");
+    EXPECT_EQ(answer.at("content").as_string(), "It snows.");
+    EXPECT_NE(last_prompt().find("snow\n</tool_response><｜Assistant｜>"), std::string::npos)
+        << last_prompt();
+  }
 }
 
 TEST_F(ServiceTest, CallsTools) {

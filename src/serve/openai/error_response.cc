@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "tokenizer/utf8.h"
+
 namespace fathom::serve {
 
 namespace json = boost::json;
@@ -47,13 +49,15 @@ std::string error_json(const ApiError& error) {
                            : error.status == 429 ? "rate_limit_error"
                            : error.status >= 500 ? "server_error"
                                                  : "invalid_request_error";
+  // Paths and cut names may be any bytes.
   const auto or_null = [](const std::string& text) {
-    return text.empty() ? json::value(nullptr) : json::value(text);
+    return text.empty() ? json::value(nullptr) : json::value(tokenizer::to_valid_utf8(text));
   };
-  return json::serialize(json::object{{"error", json::object{{"message", error.message},
-                                                             {"type", type},
-                                                             {"param", or_null(error.param)},
-                                                             {"code", or_null(error.code)}}}});
+  return json::serialize(
+      json::object{{"error", json::object{{"message", tokenizer::to_valid_utf8(error.message)},
+                                          {"type", type},
+                                          {"param", or_null(error.param)},
+                                          {"code", or_null(error.code)}}}});
 }
 
 net::HttpResponse error_response(const ApiError& error) {

@@ -68,6 +68,8 @@ const Case kCases[] = {
     {kTools, R"(<tool_call>{"name": "f", "arguments": "{\"a\":1}"})", R"(T:f|A:{"a":1}|)"},
     {kTools, "<tool_call>none of it</tool_call> so", "C:none of it so|"},
     {kTools, "<tool_call>cut", "C:cut|"},
+    {kTools, R"(<tool_call>{"name": "a</tool_call>b", "arguments": {}}</tool_call>)",
+     R"(C:{"name": "ab", "arguments": {}}</tool_call>|)"},
     {kTools, R"(<tool_call>{"name": "f", "arguments": {"a": 1</tool_call>x)",
      R"(T:f|A:{"a": 1|C:x|)"},
     {kTools, "a < b <tool", "C:a < b <tool|"},
@@ -101,6 +103,21 @@ TEST(OutputParser, DoesNotCareHowTextIsCut) {
         pieces.back() += c;
       }
       ASSERT_EQ(shown(each.format, pieces), each.expected);
+    }
+  }
+}
+
+TEST(OutputParser, DoesNotCareHowLongHeadsAreCut) {
+  for (const std::size_t size : {900, 1005, 1010, 1024, 1100}) {
+    for (const bool is_marked : {true, false}) {
+      const std::string name(size, 'n');
+      const std::string text =
+          is_marked
+              ? "<｜tool▁call▁begin｜>function<｜tool▁sep｜>" + name + "\n{}<｜tool▁call▁end｜>"
+              : "<tool_call>{\"name\": \"" + name + "\", \"arguments\": {}}</tool_call>";
+      std::vector<std::string> bytes;
+      for (const char c : text) bytes.emplace_back(1, c);
+      EXPECT_EQ(shown(kTools, bytes), shown(kTools, {text})) << size;
     }
   }
 }

@@ -67,7 +67,10 @@ PromptBuilder::PromptBuilder(std::shared_ptr<const ServedModel> model)
 
 Result<tokenizer::ChatTemplate> PromptBuilder::template_for(const TemplateOptions& options) const {
   if (!options.chat_template.empty()) {
-    return tokenizer::ChatTemplate::parse(options.chat_template, "chat_template");
+    return tokenizer::ChatTemplate::parse(options.chat_template, "chat_template")
+        .transform_error([](const base::Error& error) {
+          return fail(ErrorCode::kInvalidArgument, "chat_template", "{}", error.text());
+        });
   }
   if (!model_->chat_template) {
     return fail(ErrorCode::kFailedPrecondition, "messages",

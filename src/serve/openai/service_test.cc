@@ -31,6 +31,7 @@ TEST_F(ServiceTest, AnswersTheSmallRoutes) {
     EXPECT_EQ(send("GET", path)->status, 404) << path;
   }
   EXPECT_EQ(send("GET", std::string(100'000, 'x'))->status, 404);
+  EXPECT_NE(send("GET", "/\xff")->body.find("/\ufffd"), std::string::npos);
 }
 
 TEST_F(ServiceTest, TakesOnlyPostForWork) {
@@ -206,6 +207,31 @@ TEST_F(ServiceTest, ServesManyAtOnce) {
     EXPECT_EQ(exchange->status, 200);
     EXPECT_TRUE(exchange->body.ends_with("data: [DONE]\n\n"));
   }
+}
+
+TEST_F(ServiceTest, TakesDeltasFromManyThreads) {
+  generator_.waits = true;
+  auto exchange = send("POST", "/v1/completions",
+                       R"({"model":"demo","prompt":"x","n":16,"stream":true,"logprobs":1})");
+  while (generator_.pending().size() < 16) std::this_thread::yield();
+  std::vector<std::thread> threads;
+  for (const auto& callback : generator_.pending()) {
+    threads.emplace_back([callback] {
+      for (int i = 0; i < 50; ++i) callback({.text = "ab", .tokens = {base::TokenId{39}}});
+      callback({.finish = engine::FinishReason::kStop, .completion_tokens = 50});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(exchange->wait());
+  const auto events = events_of(exchange->body);
+  EXPECT_EQ(events.size(), 16U * 51);
+  std::vector<std::string> texts(16);
+  for (const json::value& event : events) {
+    const json::value& choice = event.at("choices").at(0);
+    texts.at(choice.at("index").to_number<std::size_t>()) +=
+        std::string_view(choice.at("text").as_string());
+  }
+  for (const std::string& text : texts) EXPECT_EQ(text.size(), 100U);
 }
 
 TEST(HttpStatus, MapsEveryCode) {

@@ -5,7 +5,7 @@
 
 namespace fathom::serve {
 
-void OutputParser::take(ReasoningSplitter::Split split, std::vector<OutputPiece>& pieces) {
+void OutputParser::take(const ReasoningSplitter::Split& split, std::vector<OutputPiece>& pieces) {
   if (!split.reasoning.empty()) {
     append_piece(pieces, OutputPiece::Kind::kReasoning, split.reasoning);
   }

@@ -32,7 +32,7 @@ class OutputParser {
   bool is_in_reasoning() const { return reasoning_.is_in_reasoning(); }
 
  private:
-  void take(ReasoningSplitter::Split split, std::vector<OutputPiece>& pieces);
+  void take(const ReasoningSplitter::Split& split, std::vector<OutputPiece>& pieces);
 
   ReasoningSplitter reasoning_;
   ToolCallParser tools_;

@@ -123,11 +123,11 @@ bool ToolCallParser::read_text(std::vector<OutputPiece>& pieces) {
 }
 
 bool ToolCallParser::read_head(std::vector<OutputPiece>& pieces) {
-  const CallHead head = read_call_head(held_);
-  const bool has_end = !end_mark_.empty() && held_.find(end_mark_) != std::string::npos;
-  if (head.state == CallHead::State::kIncomplete && held_.size() < kMaxHeadBytes && !has_end) {
-    return false;
-  }
+  // Decided by positions alone, so that it does not matter how much has come at once.
+  const std::size_t end = end_mark_.empty() ? std::string::npos : held_.find(end_mark_);
+  const std::size_t limit = std::min(end, kMaxHeadBytes);
+  const CallHead head = read_call_head(std::string_view(held_).substr(0, limit));
+  if (head.state == CallHead::State::kIncomplete && held_.size() < limit) return false;
   if (head.state == CallHead::State::kWhole) {
     open_call(head.name, head.arguments_at, pieces);
   } else {
@@ -141,7 +141,7 @@ bool ToolCallParser::read_marked_head(std::vector<OutputPiece>& pieces) {
   const std::size_t end = held_.find(end_mark_);
   const std::size_t brace =
       separator == std::string::npos ? std::string::npos : held_.find('{', separator);
-  if (brace < end) {
+  if (brace < std::min(end, kMaxHeadBytes)) {
     const std::size_t begin = separator + kMarkedSeparator.size();
     const std::size_t newline = std::min(held_.find('\n', begin), brace);
     open_call(std::string_view(held_).substr(begin, newline - begin), brace, pieces);

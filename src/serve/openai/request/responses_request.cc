@@ -145,9 +145,9 @@ Result<void> read_text(FieldReader& fields, GenerationOptions& options) {
 
 std::string repeated(const json::object& root) {
   json::object repeated;
-  const auto add = [&](std::string_view field, json::value fallback) {
+  const auto add = [&](std::string_view field, const json::value& fallback) {
     const json::value* value = root.if_contains(field);
-    repeated[field] = value == nullptr || value->is_null() ? std::move(fallback) : *value;
+    repeated[field] = value == nullptr || value->is_null() ? fallback : *value;
   };
   add("instructions", nullptr);
   add("max_output_tokens", nullptr);
