@@ -1,12 +1,16 @@
 """The official OpenAI client against the real server: tools, forms, and the smaller endpoints."""
 import json
 import math
+import re
 import urllib.error
 import urllib.request
 
 import openai
 import pytest
 
+from conftest import SOURCE
+
+EXAMPLES = re.findall(r"```\nPOST (\S+)\n(.*?)```", (SOURCE / "docs/api.md").read_text(), re.S)
 QUESTION = [{"role": "user", "content": "how do I start the server"}]
 CITIES = {"type": "object", "properties": {"city": {"enum": ["Rome", "Oslo"]}},
           "required": ["city"], "additionalProperties": False}
@@ -23,6 +27,11 @@ def post(server, path, **body):
     request = urllib.request.Request(server.url + path, json.dumps(body).encode(),
                                      {"Content-Type": "application/json"})
     return json.load(urllib.request.urlopen(request))
+
+
+@pytest.mark.parametrize("path, body", EXAMPLES)
+def test_the_examples_of_the_docs(server, path, body):
+    assert post(server, path, **json.loads(body))
 
 
 def test_several_answers_count_their_seeds_on(client):

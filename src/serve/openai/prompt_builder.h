@@ -43,8 +43,6 @@ class PromptBuilder {
                                                   const std::string& suffix,
                                                   bool add_special) const;
 
-  bool renders_tools() const { return renders_tools_; }
-
  private:
   base::Result<tokenizer::ChatTemplate> template_for(const TemplateOptions& options) const;
 
