@@ -124,6 +124,21 @@ TEST_F(ServiceTest, SaysThatAPromptIsTooLong) {
   EXPECT_NE(greedy->body.find("context_length_exceeded"), std::string::npos);
 }
 
+TEST_F(ServiceTest, RefusesMegabytesBeforeTokenizingThem) {
+  const std::string spaces(7'000'000, ' ');
+  const auto start = std::chrono::steady_clock::now();
+  for (const auto& refused :
+       {post("/v1/completions", R"({"model":"demo","prompt":")" + spaces + "\"}"),
+        post("/v1/embeddings", R"({"model":"demo","input":")" + spaces + "\"}"),
+        post("/v1/chat/completions",
+             R"({"model":"demo","messages":[{"role":"user","content":")" + spaces + "\"}]}")}) {
+    EXPECT_EQ(refused->status, 400);
+    EXPECT_NE(refused->body.find("context_length_exceeded"), std::string::npos);
+    EXPECT_NE(refused->body.find("at least"), std::string::npos);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+}
+
 TEST_F(ServiceTest, CompilesGrammars) {
   EXPECT_EQ(complete(R"(, "structured_outputs": {"choice": ["a", "b"]})")->status, 200);
   EXPECT_TRUE(generator_.last().grammar);

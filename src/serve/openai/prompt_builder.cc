@@ -63,7 +63,17 @@ Result<void> open_last_message(const std::string& content, RenderedChat& chat) {
 }  // namespace
 
 PromptBuilder::PromptBuilder(std::shared_ptr<const ServedModel> model)
-    : model_(std::move(model)), renders_tools_(shows_tools(model_->chat_template)) {}
+    : model_(std::move(model)), renders_tools_(shows_tools(model_->chat_template)) {
+  const tokenizer::Tokenizer& tokenizer = *model_->tokenizer;
+  for (std::int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    max_token_bytes_ = std::max(max_token_bytes_, tokenizer.bytes_of(base::TokenId{id}).size());
+  }
+}
+
+std::int64_t PromptBuilder::min_tokens(std::size_t text_bytes) const {
+  constexpr std::size_t kNormalization = 3;  // NFC turns nine bytes of Hangul into three, at best
+  return static_cast<std::int64_t>(text_bytes / (kNormalization * max_token_bytes_));
+}
 
 Result<tokenizer::ChatTemplate> PromptBuilder::template_for(const TemplateOptions& options) const {
   if (!options.chat_template.empty()) {

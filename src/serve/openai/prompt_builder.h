@@ -1,6 +1,7 @@
 // PromptBuilder: conversations and texts to the tokens that the engine is given.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,11 +44,15 @@ class PromptBuilder {
                                                   const std::string& suffix,
                                                   bool add_special) const;
 
+  // No text of so many bytes has fewer tokens: what to compare before tokenizing megabytes.
+  std::int64_t min_tokens(std::size_t text_bytes) const;
+
  private:
   base::Result<tokenizer::ChatTemplate> template_for(const TemplateOptions& options) const;
 
   std::shared_ptr<const ServedModel> model_;
   bool renders_tools_ = false;
+  std::size_t max_token_bytes_ = 1;
 };
 
 }  // namespace fathom::serve

@@ -29,6 +29,7 @@ Result<ChatGeneration> prepare_chat(const Backend& backend, const Conversation& 
   const bool is_constrained = generation.grammar != nullptr;
   const RenderedChat rendered =
       TRY(backend.prompts().render({conversation, template_options, is_constrained}));
+  TRY(check_text_size(rendered.text.size(), options, backend, "messages"));
   generation.prompt = TRY(backend.prompts().encode(rendered, template_options));
   TRY(fit_prompt(generation.prompt, options, backend, "messages"));
   generation.format.splits_reasoning = backend.model()->splits_reasoning && !is_constrained;

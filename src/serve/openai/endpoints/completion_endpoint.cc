@@ -14,6 +14,7 @@ base::Result<void> answer_completion(Backend& backend, const HttpTask& task) {
   CompletionAnswerOptions answer_options{{}, request.discards_answer};
   std::vector<std::vector<base::TokenId>> prompts;
   for (const PromptInput& input : request.prompts) {
+    TRY(check_text_size(input.text.size(), request.options, backend, "prompt"));
     auto prompt = TRY(backend.prompts().encode(input, request.suffix, request.add_special_tokens));
     const std::size_t size = prompt.size();
     TRY(fit_prompt(prompt, request.options, backend, "prompt"));

@@ -41,6 +41,7 @@ Result<void> answer_embedding(Backend& backend, const HttpTask& task) {
   std::int64_t prompt_tokens = 0;
   std::vector<engine::EmbeddingRequest> requests;
   for (const PromptInput& input : request.inputs) {
+    TRY(check_text_size(input.text.size(), fit, backend, "input"));
     auto prompt = TRY(backend.prompts().encode(input, "", request.add_special_tokens));
     TRY(fit_prompt(prompt, fit, backend, "input"));
     prompt_tokens += std::ssize(prompt);

@@ -88,6 +88,16 @@ Result<void> fit_prompt(std::vector<TokenId>& prompt, const GenerationOptions& o
               prompt.size(), wanted, limit);
 }
 
+Result<void> check_text_size(std::size_t text_bytes, const GenerationOptions& options,
+                             const Backend& backend, std::string_view field) {
+  const std::int64_t limit = backend.generator().max_context_tokens();
+  const std::int64_t min_tokens = backend.prompts().min_tokens(text_bytes);
+  if (options.truncate_prompt_tokens || min_tokens <= limit) return {};
+  return fail(ErrorCode::kOutOfRange, field,
+              "the prompt has at least {} tokens, but the context holds {}; shorten the prompt",
+              min_tokens, limit);
+}
+
 Result<std::vector<engine::GenerationRequest>> generation_requests(
     const GenerationArgs& args, const std::vector<std::vector<TokenId>>& prompts,
     const Backend& backend, const std::string& tenant) {

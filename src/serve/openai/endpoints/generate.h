@@ -18,6 +18,10 @@ namespace fathom::serve {
 base::Result<void> fit_prompt(std::vector<base::TokenId>& prompt, const GenerationOptions& options,
                               const Backend& backend, std::string_view field);
 
+// The same for a text that is so long that its tokens need not be counted.
+base::Result<void> check_text_size(std::size_t text_bytes, const GenerationOptions& options,
+                                   const Backend& backend, std::string_view field);
+
 // The engine's request for one answer of a prompt: number 0 has the request's seed, the next ones
 // count on from it.
 struct GenerationArgs {
