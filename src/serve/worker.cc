@@ -1,19 +1,26 @@
-// A queue and a thread.
+// A queue and its threads.
 #include "serve/worker.h"
 
+#include <algorithm>
+#include <exception>
 #include <utility>
+
+#include "base/log.h"
 
 namespace fathom::serve {
 
-Worker::Worker(std::size_t max_waiting) : max_waiting_(max_waiting), thread_([this] { run(); }) {}
+Worker::Worker(const WorkerOptions& options) : max_waiting_(options.max_waiting) {
+  const std::size_t num_threads = std::max<std::size_t>(options.num_threads, 1);
+  for (std::size_t i = 0; i < num_threads; ++i) threads_.emplace_back([this] { run(); });
+}
 
 Worker::~Worker() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  wake_.notify_one();
-  thread_.join();
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 bool Worker::submit(std::function<void()> task) {
@@ -36,7 +43,11 @@ void Worker::run() {
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }
-    task();
+    try {
+      task();
+    } catch (const std::exception& error) {
+      base::log_error("a worker's task failed: {}", error.what());
+    }
   }
 }
 

@@ -1,7 +1,10 @@
 // One table from codes to statuses.
 #include "serve/openai/error_response.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
+
+#include "tokenizer/utf8.h"
 
 namespace fathom::serve {
 
@@ -30,9 +33,8 @@ int http_status(ErrorCode code) {
     case ErrorCode::kUnimplemented:
       return 501;
     case ErrorCode::kUnavailable:
-      return 503;
     case ErrorCode::kDeadlineExceeded:
-      return 504;
+      return 503;
     case ErrorCode::kUnknown:
     case ErrorCode::kInternal:
     case ErrorCode::kDataLoss:
@@ -47,25 +49,38 @@ std::string error_json(const ApiError& error) {
                            : error.status == 429 ? "rate_limit_error"
                            : error.status >= 500 ? "server_error"
                                                  : "invalid_request_error";
+  // Paths and cut names may be any bytes.
   const auto or_null = [](const std::string& text) {
-    return text.empty() ? json::value(nullptr) : json::value(text);
+    return text.empty() ? json::value(nullptr) : json::value(tokenizer::to_valid_utf8(text));
   };
-  return json::serialize(json::object{{"error", json::object{{"message", error.message},
-                                                             {"type", type},
-                                                             {"param", or_null(error.param)},
-                                                             {"code", or_null(error.code)}}}});
+  return json::serialize(
+      json::object{{"error", json::object{{"message", tokenizer::to_valid_utf8(error.message)},
+                                          {"type", type},
+                                          {"param", or_null(error.param)},
+                                          {"code", or_null(error.code)}}}});
 }
 
 net::HttpResponse error_response(const ApiError& error) {
   net::HttpResponse response{
       error.status, {{"Content-Type", "application/json"}}, error_json(error)};
   if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (error.retry_after) {
+    const auto seconds = std::max<std::int64_t>(error.retry_after->count(), 1);
+    response.headers.emplace_back("Retry-After", std::to_string(seconds));
+  }
   return response;
 }
 
 ApiError api_error(const base::Error& error) {
-  ApiError shown{http_status(error.code), error.text(), error.where, ""};
+  ApiError shown{http_status(error.code), error.text(), error.where, "", {}};
   if (error.code == ErrorCode::kOutOfRange) shown.code = "context_length_exceeded";
+  if (error.code == ErrorCode::kNotFound && error.where == "model") shown.code = "model_not_found";
+  return shown;
+}
+
+ApiError api_error(const base::Error& error, const engine::Generator& generator) {
+  ApiError shown = api_error(error);
+  if (shown.status == 429 || shown.status == 503) shown.retry_after = generator.retry_after();
   return shown;
 }
 

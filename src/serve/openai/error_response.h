@@ -1,9 +1,12 @@
 // Errors as OpenAI's API shows them.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
+#include "engine/generator.h"
 #include "net/http_message.h"
 
 namespace fathom::serve {
@@ -18,11 +21,14 @@ struct ApiError {
   std::string message;
   std::string param;
   std::string code;
+  std::optional<std::chrono::seconds> retry_after;  // the header of that name
 };
 std::string error_json(const ApiError& error);
 net::HttpResponse error_response(const ApiError& error);
 
 // An Error's place is its field.
 ApiError api_error(const base::Error& error);
+// The same, and when to come again if that makes sense.
+ApiError api_error(const base::Error& error, const engine::Generator& generator);
 
 }  // namespace fathom::serve

@@ -1,54 +1,53 @@
 // Service: OpenAI's HTTP API over one model.
 //
 // Threads: handle() is called on the I/O thread and returns at once; a worker parses, renders and
-// tokenizes; the engine's thread brings the answer. A client that goes away cancels its request.
+// tokenizes; the generator's threads bring the answer and write its JSON. A client that goes away
+// cancels its request.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "engine/generator.h"
 #include "net/http_server.h"
-#include "serve/openai/request.h"
-#include "serve/openai/response.h"
+#include "serve/openai/endpoints/backend.h"
+#include "serve/openai/routes.h"
+#include "serve/openai/served_model.h"
+#include "serve/openai/service_options.h"
 #include "serve/worker.h"
-#include "tokenizer/template/chat_template.h"
-#include "tokenizer/tokenizer.h"
 
 namespace fathom::serve {
 
-struct ServedModel {
-  std::string name;
-  std::shared_ptr<const tokenizer::Tokenizer> tokenizer;
-  std::optional<tokenizer::ChatTemplate> chat_template;
-};
+// kStarting and kDraining: /readyz fails. kDraining: new work is refused with 503 too.
+enum class Readiness { kStarting, kReady, kDraining };
 
 class Service {
  public:
-  // The generator must outlive the service.
-  Service(ServedModel model, engine::Generator& generator);
+  // The generator must outlive the service and every generation it began. Starts as kReady.
+  Service(ServedModel model, engine::Generator& generator, const ServiceOptions& options = {});
 
-  void handle(const std::shared_ptr<net::HttpExchange>& exchange);
+  // Thread-safe; does not block. `tenant` names who asks: cached prefixes are shared within a
+  // tenant, never across.
+  void handle(const std::shared_ptr<net::HttpExchange>& exchange, std::string tenant = "");
+
+  void set_readiness(Readiness readiness) { readiness_ = readiness; }
+  // Requests for work that were taken and whose answers have not ended: zero when a drain is done.
+  std::int64_t num_open_requests() const { return *num_open_requests_; }
 
  private:
-  void handle_chat(const std::shared_ptr<net::HttpExchange>& exchange);
-  void handle_completion(const std::shared_ptr<net::HttpExchange>& exchange);
-  void generate(const std::shared_ptr<net::HttpExchange>& exchange, bool is_chat,
-                CompletionOptions options, std::vector<base::TokenId> prompt);
-  base::Result<std::vector<base::TokenId>> chat_prompt(const ChatRequest& request) const;
-  base::Result<engine::GenerationRequest> generation_request(
-      CompletionOptions options, std::vector<base::TokenId> prompt) const;
-  bool is_served(const std::string& model, net::HttpExchange& exchange) const;
-  std::string model_json() const;
+  void start_task(const Route& route, const std::shared_ptr<net::HttpExchange>& exchange,
+                  std::string tenant);
+  void answer_get(std::string_view pattern, net::HttpExchange& exchange) const;
+  void answer_livez(net::HttpExchange& exchange) const;
+  void answer_readyz(net::HttpExchange& exchange) const;
 
-  const ServedModel model_;
-  engine::Generator& generator_;
-  const std::int64_t started_;
-  const std::uint64_t id_salt_;
-  std::atomic<std::uint64_t> num_requests_{0};
+  Backend backend_;
+  std::atomic<Readiness> readiness_{Readiness::kReady};
+  // Shared with answers that outlive the service.
+  const std::shared_ptr<std::atomic<std::int64_t>> num_open_requests_ =
+      std::make_shared<std::atomic<std::int64_t>>(0);
   Worker worker_;  // last: its tasks use what stands above
 };
 
