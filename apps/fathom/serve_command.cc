@@ -4,15 +4,21 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "command.h"
 #include "loaded_model.h"
 #include "net/http_server.h"
+#include "serve/gateway.h"
+#include "serve/metrics/measured_generator.h"
+#include "serve/metrics/metrics.h"
 #include "serve/openai/service.h"
 
 namespace fathom::app {
@@ -28,7 +34,13 @@ struct Flags {
   std::string served_name;
   net::HttpServerOptions http;
   engine::EngineOptions engine;
+  serve::ServiceOptions service;
   std::string kv_dtype;
+  std::string api_key_file;
+  std::vector<std::string> cors_origins;
+  std::string metric_names = "fathom";
+  std::int64_t queue_seconds = 0;
+  std::int64_t drain_seconds = 30;
 };
 
 tensor::DType kv_dtype(const std::string& asked, tensor::DType of_weights) {
@@ -47,7 +59,9 @@ void print_ledger(const engine::MemoryLedger& ledger) {
 }
 
 void print_address(const Flags& flags, const std::string& name, std::uint16_t port) {
-  const std::string url = fmt::format("http://{}:{}", flags.http.host, port);
+  const bool is_secure = !flags.http.tls_certificate_file.empty();
+  const std::string url =
+      fmt::format("{}://{}:{}", is_secure ? "https" : "http", flags.http.host, port);
   fmt::print("Serving {} at {}\nTry it:\n\n", name, url);
   fmt::print(
       "curl {}/v1/chat/completions -H 'Content-Type: application/json' -d "
@@ -58,36 +72,103 @@ void print_address(const Flags& flags, const std::string& name, std::uint16_t po
   std::fflush(stdout);
 }
 
-Result<void> serve(Flags& flags) {
-  // Blocked before any thread starts, so that sigwait() below gets them.
+// Blocked before any thread starts, so that sigwait() gets them.
+sigset_t block_stop_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
 
-  LoadedModel model = TRY(load_model(flags.model));
-  flags.engine.kv_dtype = kv_dtype(flags.kv_dtype, model.weights->compute_dtype());
-  const auto engine =
-      TRY(engine::Engine::create(model.weights, model.tokenizer, *model.device, flags.engine));
-  print_ledger(engine->ledger());
-  const std::string name = flags.served_name.empty() ? model.name : flags.served_name;
+Result<serve::GatewayOptions> gateway_options(const Flags& flags) {
+  serve::GatewayOptions options;
+  if (!flags.api_key_file.empty()) {
+    options.keys = TRY(serve::ApiKeys::load(flags.api_key_file));
+    base::log_info("{} API keys; requests without one get 401", options.keys->size());
+  }
+  options.cors = TRY(serve::CorsPolicy::allow(flags.cors_origins));
+  return options;
+}
+
+serve::MetricsOptions metrics_options(const Flags& flags, const std::string& name,
+                                      const engine::Engine& engine) {
+  serve::MetricsOptions options;
+  options.names =
+      flags.metric_names == "vllm" ? serve::MetricNames::kVllm : serve::MetricNames::kFathom;
+  options.model_name = name;
+  options.max_context_tokens = engine.max_context_tokens();
+  const std::int64_t num_blocks = engine.status().num_kv_blocks;
+  options.cache = {.block_size_tokens = engine.ledger().kv_tokens / num_blocks,
+                   .num_blocks = num_blocks,
+                   .cache_dtype = std::string(tensor::name(flags.engine.kv_dtype)),
+                   .has_prefix_caching = flags.engine.use_prefix_cache};
+  for (const serve::Route& route : serve::routes()) options.handlers.emplace_back(route.path);
+  options.handlers.emplace_back("/metrics");
+  return options;
+}
+
+void record(serve::Metrics& metrics, const engine::StepReport& step) {
+  metrics.record_step(step.num_tokens);
+  if (step.cache_queries > 0) metrics.record_prefix_cache(step.cache_queries, step.cache_hits);
+  for (std::int64_t i = 0; i < step.num_pauses; ++i) metrics.record_preemption();
+  if (step.num_drafts > 0) {
+    metrics.record_speculation(step.num_drafts, step.num_draft_tokens, step.num_accepted_tokens);
+  }
+}
+
+void warn_of_limits(const LoadedModel& model, const std::string& name,
+                    const engine::Engine& engine) {
   if (model.spec().total_parameters() < kDemoParameters) {
     base::log_warning("{} is a demo model of {}: do not rely on what it says", name,
                       model.size_text());
   }
-  if (engine->max_context_tokens() < model.spec().max_context_tokens) {
-    base::log_info("context: {} tokens of the model's {}", engine->max_context_tokens(),
+  if (engine.max_context_tokens() < model.spec().max_context_tokens) {
+    base::log_info("context: {} tokens of the model's {}", engine.max_context_tokens(),
                    model.spec().max_context_tokens);
   }
-  serve::Service service({name, model.tokenizer, std::move(model.chat_template)}, *engine);
-  {
-    const auto server = TRY(net::HttpServer::start(
-        flags.http, [&service](const auto& exchange) { service.handle(exchange); }));
-    print_address(flags, name, server->port());
-    int signal = 0;
-    ::sigwait(&signals, &signal);
-    base::log_info("{}: stopping", signal == SIGINT ? "interrupted" : "terminated");
+}
+
+Result<void> serve(Flags& flags) {
+  const sigset_t signals = block_stop_signals();
+  auto gateway_parts = TRY(gateway_options(flags));
+  LoadedModel model = TRY(load_model(flags.model));
+  flags.engine.kv_dtype = kv_dtype(flags.kv_dtype, model.weights->compute_dtype());
+  if (flags.queue_seconds > 0) {
+    flags.service.queue_deadline = std::chrono::seconds(flags.queue_seconds);
+  }
+  // The engine runs before there are metrics, which tell of its size; and ends before they do.
+  std::unique_ptr<serve::Metrics> metrics;
+  std::atomic<serve::Metrics*> step_metrics{nullptr};
+  flags.engine.on_step = [&step_metrics](const engine::StepReport& step) {
+    if (serve::Metrics* const known = step_metrics) record(*known, step);
+  };
+  const auto engine =
+      TRY(engine::Engine::create(model.weights, model.tokenizer, *model.device, flags.engine));
+  print_ledger(engine->ledger());
+  const std::string name = flags.served_name.empty() ? model.name : flags.served_name;
+  warn_of_limits(model, name, *engine);
+  metrics = std::make_unique<serve::Metrics>(metrics_options(flags, name, *engine));
+  step_metrics = metrics.get();
+  serve::MeasuredGenerator generator(*engine, *metrics);
+  serve::Service service({.name = name,
+                          .tokenizer = model.tokenizer,
+                          .chat_template = std::move(model.chat_template),
+                          .splits_reasoning = model.tokenizer->token_of("<think>").has_value()},
+                         generator, flags.service);
+  serve::Gateway gateway(service, *metrics, generator, std::move(gateway_parts));
+  const auto server = TRY(net::HttpServer::start(
+      flags.http, [&gateway](const auto& exchange) { gateway.handle(exchange); }));
+  print_address(flags, name, server->port());
+  int signal = 0;
+  ::sigwait(&signals, &signal);
+  base::log_info("{}: {} requests may take up to {} s to end",
+                 signal == SIGINT ? "interrupted" : "terminated", service.num_open_requests(),
+                 flags.drain_seconds);
+  service.set_readiness(serve::Readiness::kDraining);
+  if (!server->drain(std::chrono::seconds(flags.drain_seconds))) {
+    base::log_warning("{} requests were cut off", service.num_open_requests());
   }
   return {};
 }
@@ -96,6 +177,37 @@ Result<void> serve(Flags& flags) {
 CLI::Option* add_size(CLI::App& command, const std::string& name, std::int64_t& bytes,
                       const std::string& description) {
   return command.add_option(name, bytes, description)->transform(CLI::AsSizeValue(false));
+}
+
+void add_access_flags(CLI::App& command, Flags& flags) {
+  command.add_option("--api-key-file", flags.api_key_file,
+                     "file of keys, one a line; requests without one of them are refused");
+  CLI::Option* const certificate = command.add_option(
+      "--tls-cert", flags.http.tls_certificate_file, "certificate and its chain, PEM: serve HTTPS");
+  CLI::Option* const key =
+      command.add_option("--tls-key", flags.http.tls_key_file, "the certificate's key, PEM");
+  certificate->needs(key);
+  key->needs(certificate);
+  command.add_option("--cors-origin", flags.cors_origins,
+                     "a web page's origin that may call, such as https://example.org; may be "
+                     "given several times");
+  command
+      .add_option("--metrics-names", flags.metric_names,
+                  "names in /metrics: fathom_... or, for existing dashboards, vllm:...")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fathom", "vllm"}));
+  command
+      .add_option("--queue-seconds", flags.queue_seconds,
+                  "the longest a request may wait to begin, then it gets 503; 0: no limit")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400));
+  command
+      .add_option("--drain-seconds", flags.drain_seconds,
+                  "how long running requests may take to end when the server is told to stop")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86'400));
+  command.add_flag("--allow-request-templates", flags.service.allows_request_templates,
+                   "requests may bring a chat_template of their own");
 }
 
 }  // namespace
@@ -146,6 +258,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
                     "compute every prompt anew, also where its beginning came before");
   add_size(*command, "--kv-memory", flags->engine.kv_memory_bytes,
            "memory for the KV cache, such as 8GiB; default: what the batch needs, at most 4 GiB");
+  add_access_flags(*command, *flags);
   command->callback([flags, &exit_code] {
     const auto done = serve(*flags);
     exit_code = done ? kExitOk : report(done.error());
