@@ -8,7 +8,7 @@
 #include <regex>
 #include <set>
 
-#include "engine/engine_test_fixture.h"
+#include "engine/engine_test_data.h"
 #include "engine/perplexity.h"
 
 namespace fathom::engine {

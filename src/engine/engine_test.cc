@@ -5,7 +5,7 @@
 #include <random>
 #include <thread>
 
-#include "engine/engine_test_fixture.h"
+#include "engine/engine_test_data.h"
 
 namespace fathom::engine {
 namespace {

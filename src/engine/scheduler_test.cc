@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/scheduler_simulator.h"
+#include "engine/scheduler_simulator_test_data.h"
 
 namespace fathom::engine {
 namespace {
