@@ -22,7 +22,7 @@ class Server:
             line = self.process.stdout.readline()
             assert line, self.process.stderr.read()
             self.output += line
-        self.url = re.search(r"http://\S+", self.output).group()
+        self.url = re.search(r"https?://\S+", self.output).group()
 
     def stop(self):
         self.process.terminate()
