@@ -84,7 +84,8 @@ std::vector<std::string> read_tokens() {
   text << file.rdbuf();
   const auto alphabet = byte_alphabet();
   std::vector<std::string> tokens;
-  for (const auto& [key, id] : boost::json::parse(text.str()).at("model").at("vocab").as_object()) {
+  const auto document = boost::json::parse(text.str());
+  for (const auto& [key, id] : document.at("model").at("vocab").as_object()) {
     std::string bytes;
     const std::string_view token(key.data(), key.size());
     for (std::size_t i = 0; i < token.size();) {
