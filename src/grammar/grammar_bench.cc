@@ -173,18 +173,32 @@ void MaskLengthLimit(benchmark::State& state) {
 BENCHMARK(MaskLengthLimit)->Unit(benchmark::kMillisecond);
 
 void MaskInsideAString(benchmark::State& state) {
-  const auto grammar = schema_grammar(R"({"type": "string"})");
+  const auto quote = cut("\"").front();
   std::vector<std::uint32_t> mask(vocabulary()->num_mask_words());
   for (auto _ : state) {
     state.PauseTiming();
-    auto fresh = schema_grammar(R"({"type": "string"})");
-    Matcher matcher(fresh, vocabulary());
-    matcher.accept(cut("\"").front());
+    const auto grammar = schema_grammar(R"({"type": "string"})");
+    Matcher matcher(grammar, vocabulary());
+    matcher.accept(quote);
     state.ResumeTiming();
     matcher.fill_mask(mask);
   }
 }
 BENCHMARK(MaskInsideAString)->Unit(benchmark::kMicrosecond);
+
+// A mask that was not met before, at a place where the walk has to look at every token.
+void MaskOfAllButOneWord(benchmark::State& state) {
+  std::vector<std::uint32_t> mask(vocabulary()->num_mask_words());
+  for (auto _ : state) {
+    state.PauseTiming();
+    const auto grammar = Grammar::from_regex("(?:[^z]|z+[^zq])*");
+    CHECK(grammar, "the benchmark's expression is not valid");
+    Matcher matcher(*grammar, vocabulary());
+    state.ResumeTiming();
+    matcher.fill_mask(mask);
+  }
+}
+BENCHMARK(MaskOfAllButOneWord)->Unit(benchmark::kMicrosecond);
 
 void ReadSchema(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(schema_grammar(kSchema));
