@@ -18,7 +18,7 @@ constexpr std::size_t kMaskBudget = std::size_t{1} << 22;
 }  // namespace
 
 MaskCache::MaskCache(const Automaton& automaton, std::shared_ptr<const Vocabulary> vocabulary)
-    : automaton_(automaton), vocabulary_(std::move(vocabulary)), configurations_(automaton) {
+    : vocabulary_(std::move(vocabulary)), configurations_(automaton) {
   path_.resize(vocabulary_->max_token_bytes() + 1);
   path_bytes_.resize(vocabulary_->max_token_bytes() + 1);
 }

@@ -48,7 +48,6 @@ class MaskCache {
   void recall_path(const Position& position, std::size_t depth);
   void walk(const Position& position, const TokenTree& tree, Mask& mask);
 
-  const Automaton& automaton_;
   const std::shared_ptr<const Vocabulary> vocabulary_;
   std::mutex mutex_;
   Configurations configurations_;
