@@ -15,13 +15,13 @@ constexpr std::size_t kMaxSet = 4;
 constexpr std::uint32_t kMaxWork = 16;
 
 const CodePointSet& plain_characters() {
-  static const CodePointSet kSet = CodePointSet{{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}.complement();
-  return kSet;
+  static const CodePointSet set = CodePointSet{{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}.complement();
+  return set;
 }
 
 const std::vector<ByteSequence>& plain_sequences() {
-  static const std::vector<ByteSequence> kSequences = utf8_sequences(plain_characters());
-  return kSequences;
+  static const std::vector<ByteSequence> sequences = utf8_sequences(plain_characters());
+  return sequences;
 }
 
 void insert(Set& set, ConfigurationId id) {
