@@ -39,6 +39,10 @@ class Configurations {
     const auto known = rows_[row_of(from) + automaton_.byte_class[byte]];
     return known != kUnknown ? known : find_next(from, byte);
   }
+  // Whether the grammar never tells the two bytes apart.
+  bool is_same_class(unsigned a, unsigned b) const {
+    return automaton_.byte_class[a] == automaton_.byte_class[b];
+  }
   const std::shared_ptr<const Reading>& reading(ConfigurationId id) const { return readings_[id]; }
   std::uint32_t work(ConfigurationId id) const { return works_[id]; }
 

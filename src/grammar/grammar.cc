@@ -43,12 +43,17 @@ Grammar::Grammar(Automaton automaton) : shared_(std::make_unique<Shared>()) {
 }
 Grammar::~Grammar() = default;
 
+Grammar::Created Grammar::compile(const Expressions& expressions, std::string_view where) {
+  auto automaton = TRY(build_automaton(expressions, where));
+  return std::shared_ptr<const Grammar>(new Grammar(std::move(automaton)));
+}
+
 Grammar::Created Grammar::from_json_schema(std::string_view schema) {
   constexpr std::string_view kWhere = "json_schema";
   TRY(check_size(schema.size(), kWhere));
   Expressions expressions;
   TRY(parse_json_schema(schema, kWhere, expressions));
-  return std::shared_ptr<const Grammar>(new Grammar(TRY(build_automaton(expressions, kWhere))));
+  return compile(expressions, kWhere);
 }
 
 Grammar::Created Grammar::from_json_object() {
@@ -57,7 +62,7 @@ Grammar::Created Grammar::from_json_object() {
   const RuleId root = expressions.add_rule("root");
   JsonRules rules(expressions);
   expressions.define(root, rules.any_object());
-  return std::shared_ptr<const Grammar>(new Grammar(TRY(build_automaton(expressions, kWhere))));
+  return compile(expressions, kWhere);
 }
 
 Grammar::Created Grammar::from_regex(std::string_view expression) {
@@ -66,7 +71,7 @@ Grammar::Created Grammar::from_regex(std::string_view expression) {
   Expressions expressions;
   const RuleId root = expressions.add_rule("root");
   expressions.define(root, TRY(parse_regex(expression, kWhere, {}, expressions)));
-  return std::shared_ptr<const Grammar>(new Grammar(TRY(build_automaton(expressions, kWhere))));
+  return compile(expressions, kWhere);
 }
 
 Grammar::Created Grammar::from_choice(std::span<const std::string> choices) {
@@ -86,7 +91,7 @@ Grammar::Created Grammar::from_choice(std::span<const std::string> choices) {
   if (options.empty())
     return fail(ErrorCode::kInvalidArgument, kWhere, "there is nothing to choose from");
   expressions.define(root, expressions.choice(std::move(options)));
-  return std::shared_ptr<const Grammar>(new Grammar(TRY(build_automaton(expressions, kWhere))));
+  return compile(expressions, kWhere);
 }
 
 Grammar::Created Grammar::from_ebnf(std::string_view source) {
@@ -94,7 +99,7 @@ Grammar::Created Grammar::from_ebnf(std::string_view source) {
   TRY(check_size(source.size(), kWhere));
   Expressions expressions;
   TRY(parse_ebnf(source, kWhere, expressions));
-  return std::shared_ptr<const Grammar>(new Grammar(TRY(build_automaton(expressions, kWhere))));
+  return compile(expressions, kWhere);
 }
 
 std::shared_ptr<MaskCache> Grammar::cache_for(

@@ -16,6 +16,7 @@
 namespace fathom::grammar {
 
 struct Automaton;
+class Expressions;
 class MaskCache;
 struct Position;
 
@@ -51,6 +52,7 @@ class Grammar {
   struct Shared;
 
   explicit Grammar(Automaton automaton);
+  static Created compile(const Expressions& expressions, std::string_view where);
   // What earlier sequences with this vocabulary have found out; the last vocabulary's is kept.
   std::shared_ptr<MaskCache> cache_for(const std::shared_ptr<const Vocabulary>& vocabulary) const;
 

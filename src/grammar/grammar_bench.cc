@@ -84,7 +84,8 @@ std::vector<std::string> read_tokens() {
   text << file.rdbuf();
   const auto alphabet = byte_alphabet();
   std::vector<std::string> tokens;
-  for (const auto& [key, id] : boost::json::parse(text.str()).at("model").at("vocab").as_object()) {
+  const auto document = boost::json::parse(text.str());
+  for (const auto& [key, id] : document.at("model").at("vocab").as_object()) {
     std::string bytes;
     const std::string_view token(key.data(), key.size());
     for (std::size_t i = 0; i < token.size();) {
@@ -99,7 +100,7 @@ std::vector<std::string> read_tokens() {
 }
 
 std::shared_ptr<const Vocabulary> vocabulary() {
-  static const auto kVocabulary = [] {
+  static const auto shared = [] {
     auto tokens = read_tokens();
     for (int byte = 0; byte < 256; ++byte) tokens.emplace_back(1, static_cast<char>(byte));
     tokens.emplace_back();
@@ -108,7 +109,7 @@ std::shared_ptr<const Vocabulary> vocabulary() {
     CHECK(created, "the benchmark's vocabulary: {}", created.error().text());
     return *created;
   }();
-  return kVocabulary;
+  return shared;
 }
 
 // Greedy pieces, as a tokenizer would more or less cut the text.
@@ -158,37 +159,51 @@ void follow(benchmark::State& state, std::string_view schema, std::string_view a
       benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
-void MaskFirstAnswer(benchmark::State& state) { follow(state, kSchema, kAnswer, true); }
-BENCHMARK(MaskFirstAnswer)->Unit(benchmark::kMillisecond);
+void masks_of_first_answer(benchmark::State& state) { follow(state, kSchema, kAnswer, true); }
+BENCHMARK(masks_of_first_answer)->Unit(benchmark::kMillisecond);
 
-void MaskLaterAnswers(benchmark::State& state) { follow(state, kSchema, kAnswer, false); }
-BENCHMARK(MaskLaterAnswers)->Unit(benchmark::kMillisecond);
+void masks_of_later_answers(benchmark::State& state) { follow(state, kSchema, kAnswer, false); }
+BENCHMARK(masks_of_later_answers)->Unit(benchmark::kMillisecond);
 
 // Every token leads to a place that was not met before.
-void MaskLengthLimit(benchmark::State& state) {
+void mask_with_length_limit(benchmark::State& state) {
   follow(state, R"({"type": "string", "maxLength": 500})",
          "\"It was found that all the plants of the first group grew towards the window.\"", true);
 }
-BENCHMARK(MaskLengthLimit)->Unit(benchmark::kMillisecond);
+BENCHMARK(mask_with_length_limit)->Unit(benchmark::kMillisecond);
 
-void MaskInsideAString(benchmark::State& state) {
-  const auto grammar = schema_grammar(R"({"type": "string"})");
+void mask_inside_a_string(benchmark::State& state) {
+  const auto quote = cut("\"").front();
   std::vector<std::uint32_t> mask(vocabulary()->num_mask_words());
   for (auto _ : state) {
     state.PauseTiming();
-    auto fresh = schema_grammar(R"({"type": "string"})");
-    Matcher matcher(fresh, vocabulary());
-    matcher.accept(cut("\"").front());
+    const auto grammar = schema_grammar(R"({"type": "string"})");
+    Matcher matcher(grammar, vocabulary());
+    matcher.accept(quote);
     state.ResumeTiming();
     matcher.fill_mask(mask);
   }
 }
-BENCHMARK(MaskInsideAString)->Unit(benchmark::kMicrosecond);
+BENCHMARK(mask_inside_a_string)->Unit(benchmark::kMicrosecond);
 
-void ReadSchema(benchmark::State& state) {
+// A mask that was not met before, at a place where the walk has to look at every token.
+void mask_of_all_but_one_word(benchmark::State& state) {
+  std::vector<std::uint32_t> mask(vocabulary()->num_mask_words());
+  for (auto _ : state) {
+    state.PauseTiming();
+    const auto grammar = Grammar::from_regex("(?:[^z]|z+[^zq])*");
+    CHECK(grammar, "the benchmark's expression is not valid");
+    Matcher matcher(*grammar, vocabulary());
+    state.ResumeTiming();
+    matcher.fill_mask(mask);
+  }
+}
+BENCHMARK(mask_of_all_but_one_word)->Unit(benchmark::kMicrosecond);
+
+void read_schema(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(schema_grammar(kSchema));
 }
-BENCHMARK(ReadSchema)->Unit(benchmark::kMicrosecond);
+BENCHMARK(read_schema)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace fathom::grammar

@@ -101,7 +101,6 @@ class SchemaCompiler {
 
  private:
   // Recursion is as deep as the schema's JSON, which parse_json bounds.
-  // NOLINTNEXTLINE(misc-no-recursion)
   Result<ExpressionId> compile(const SchemaNode& node) {
     if (const auto* truth = node.value().if_bool())
       return *truth ? rules_.any_value() : expressions_.nothing();
@@ -128,7 +127,6 @@ class SchemaCompiler {
     return expressions_.call(rule);
   }
 
-  // NOLINTNEXTLINE(misc-no-recursion)
   Result<ExpressionId> compile_options(const SchemaNode& node, std::string_view keyword) {
     TRY(node.check_alone(keyword));
     const auto* schemas = TRY(node.array(keyword));
@@ -196,7 +194,6 @@ class SchemaCompiler {
     return types;
   }
 
-  // NOLINTNEXTLINE(misc-no-recursion)
   Result<ExpressionId> compile_type(const SchemaNode& node, Type type) {
     switch (type) {
       case Type::kNull:
@@ -216,7 +213,6 @@ class SchemaCompiler {
     return expressions_.nothing();
   }
 
-  // NOLINTNEXTLINE(misc-no-recursion)
   Result<ExpressionId> compile_object(const SchemaNode& node) {
     std::vector<JsonRules::Property> properties;
     if (node.has("properties")) {
@@ -276,7 +272,6 @@ class SchemaCompiler {
     return {};
   }
 
-  // NOLINTNEXTLINE(misc-no-recursion)
   Result<ExpressionId> compile_array(const SchemaNode& node) {
     JsonRules::Items items {
       .prefix = {}, .rest = {}, .min = TRY(node.count("minItems", 0))

@@ -1,9 +1,11 @@
-// A mask is one walk over the tree of tokens, one transition for each node.
+// A mask is one walk over a tree of tokens, one transition for each node.
 #include "grammar/mask_cache.h"
 
 #include <algorithm>
 #include <string>
 #include <utility>
+
+#include "grammar/plain_text.h"
 
 namespace fathom::grammar {
 namespace {
@@ -16,7 +18,7 @@ constexpr std::size_t kMaskBudget = std::size_t{1} << 22;
 }  // namespace
 
 MaskCache::MaskCache(const Automaton& automaton, std::shared_ptr<const Vocabulary> vocabulary)
-    : automaton_(automaton), vocabulary_(std::move(vocabulary)), configurations_(automaton) {
+    : vocabulary_(std::move(vocabulary)), configurations_(automaton) {
   path_.resize(vocabulary_->max_token_bytes() + 1);
   path_bytes_.resize(vocabulary_->max_token_bytes() + 1);
 }
@@ -79,39 +81,51 @@ void MaskCache::recall_path(const Position& position, std::size_t depth) {
     path_[i + 1] = configurations_.next(path_[i], path_bytes_[i]);
 }
 
-bool MaskCache::may_enter(const Vocabulary::Node& node) {
-  const auto work = configurations_.work(path_[node.depth - 1]);
-  if (work <= kFreeWork || node.depth == 1) return true;
-  if (work > work_left_) return false;
-  work_left_ -= work;
-  return true;
+MaskCache::Mask MaskCache::compute(const Position& position) {
+  if (!reads_all_plain_text(configurations_, position.id)) {
+    Mask mask(vocabulary_->num_mask_words());
+    walk(position, vocabulary_->tree(), mask);
+    return mask;
+  }
+  const auto plain = vocabulary_->plain_text_mask();
+  Mask mask(plain.begin(), plain.end());
+  walk(position, vocabulary_->tree_without_plain_text(), mask);
+  return mask;
 }
 
-MaskCache::Mask MaskCache::compute(const Position& position) {
-  Mask mask(vocabulary_->num_mask_words());
-  const auto nodes = vocabulary_->nodes();
-  const auto tokens = vocabulary_->tokens();
-  work_left_ = kMaskBudget;
+void MaskCache::walk(const Position& position, const TokenTree& tree, Mask& mask) {
+  const auto nodes = tree.nodes();
+  const auto tokens = tree.tokens();
+  std::size_t work_left = kMaskBudget;
   path_[0] = position.id;
   for (std::size_t i = 0; i + 1 < nodes.size();) {
-    const auto& node = nodes[i];
-    const ConfigurationId next =
-        may_enter(node) ? configurations_.next(path_[node.depth - 1], node.byte) : kDead;
-    if (next == kDead) {
+    const auto node = nodes[i];
+    const ConfigurationId from = path_[node.depth - 1U];
+    const std::size_t work = configurations_.work(from);
+    const bool is_free = work <= kFreeWork || node.depth == 1;
+    const bool may_step = is_free || work <= work_left;
+    if (!is_free && may_step) work_left -= work;
+    const ConfigurationId to = may_step ? configurations_.next(from, node.byte) : kDead;
+    if (to == kDead) {
       i = node.subtree_end;
       continue;
     }
-    path_[node.depth] = next;
+    path_[node.depth] = to;
     path_bytes_[node.depth - 1U] = node.byte;
-    for (auto t = node.first_token; t < nodes[i + 1].first_token; ++t)
-      mask[tokens[t] / 32] |= std::uint32_t{1} << (tokens[t] % 32);
-    if (configurations_.num_bytes() > kMaxBytes) {
+    ++i;
+    // Without a branch for nodes that have one token or none: there is no telling which.
+    const auto num_tokens = nodes[i].first_token - node.first_token;
+    const auto token = tokens[node.first_token];
+    mask[token / 32] |= std::uint32_t{num_tokens > 0 ? 1U : 0U} << (token % 32);
+    for (std::uint32_t t = 1; t < num_tokens; ++t) {
+      const auto twin = tokens[node.first_token + t];
+      mask[twin / 32] |= std::uint32_t{1} << (twin % 32);
+    }
+    if (configurations_.num_bytes() > kMaxBytes) [[unlikely]] {
       clear();
       recall_path(position, node.depth);
     }
-    ++i;
   }
-  return mask;
 }
 
 }  // namespace fathom::grammar

@@ -46,18 +46,16 @@ class MaskCache {
   void clear();
   Mask compute(const Position& position);
   void recall_path(const Position& position, std::size_t depth);
-  bool may_enter(const Vocabulary::Node& node);
+  void walk(const Position& position, const TokenTree& tree, Mask& mask);
 
-  const Automaton& automaton_;
   const std::shared_ptr<const Vocabulary> vocabulary_;
   std::mutex mutex_;
   Configurations configurations_;
   std::unordered_map<ConfigurationId, Mask> masks_;
   std::uint64_t generation_ = 1;
-  // Scratch of compute(): the configurations before and behind each byte of the current path.
+  // Scratch of walk(): the configurations before and behind each byte of the current path.
   std::vector<ConfigurationId> path_;
   std::vector<std::uint8_t> path_bytes_;
-  std::size_t work_left_ = 0;
 };
 
 }  // namespace fathom::grammar

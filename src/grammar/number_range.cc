@@ -31,7 +31,7 @@ class DigitRange {
   }
 
  private:
-  ExpressionId digit(int first, int last) {
+  ExpressionId digit(char first, char last) {
     return expressions_.code_points({{static_cast<char32_t>(first), static_cast<char32_t>(last)}});
   }
 
@@ -46,13 +46,13 @@ class DigitRange {
     const std::size_t length = std::max(min.size(), max.size());
     if (i == length) return expressions_.literal("");
     if (min.empty() && max.empty()) return digits(length - i);
-    const int low = min.empty() ? '0' : min[i];
-    const int high = max.empty() ? '9' : max[i];
+    const char low = min.empty() ? '0' : min[i];
+    const char high = max.empty() ? '9' : max[i];
     if (!min.empty() && !max.empty() && low == high)
       return expressions_.sequence({digit(low, low), same_length(min, max, i + 1)});
     std::vector<ExpressionId> options;
-    const int low_free = min.empty() ? low : low + 1;
-    const int high_free = max.empty() ? high : high - 1;
+    const char low_free = min.empty() ? low : static_cast<char>(low + 1);
+    const char high_free = max.empty() ? high : static_cast<char>(high - 1);
     if (!min.empty())
       options.push_back(expressions_.sequence({digit(low, low), same_length(min, "", i + 1)}));
     if (low_free <= high_free)

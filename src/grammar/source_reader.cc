@@ -20,24 +20,24 @@ bool is_letter_or_digit(char32_t c) {
 
 // \d, \w, \s and their complements; ASCII, but that white space includes Unicode's.
 std::optional<CodePointSet> named_set(char32_t letter) {
-  static const CodePointSet kDigits = {{'0', '9'}};
-  static const CodePointSet kWord = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
-  static const CodePointSet kSpace = {
+  static const CodePointSet digits = {{'0', '9'}};
+  static const CodePointSet word = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
+  static const CodePointSet space = {
       {'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
       {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
   switch (letter) {
     case 'd':
-      return kDigits;
+      return digits;
     case 'D':
-      return kDigits.complement();
+      return digits.complement();
     case 'w':
-      return kWord;
+      return word;
     case 'W':
-      return kWord.complement();
+      return word.complement();
     case 's':
-      return kSpace;
+      return space;
     case 'S':
-      return kSpace.complement();
+      return space.complement();
     default:
       return std::nullopt;
   }

@@ -38,11 +38,11 @@ std::string escape(char32_t c) {
 
 ExpressionId one_of(Expressions& expressions, const CodePointSet& set, Spelling spelling) {
   if (spelling == Spelling::kPlain) return expressions.code_points(set);
-  static const CodePointSet kEscaped = {{0, kFirstUnescaped - 1}, {'"', '"'}, {'\\', '\\'}};
+  static const CodePointSet escaped_set = {{0, kFirstUnescaped - 1}, {'"', '"'}, {'\\', '\\'}};
   std::vector<ExpressionId> options;
-  const CodePointSet direct = set.minus(kEscaped);
+  const CodePointSet direct = set.minus(escaped_set);
   if (!direct.empty()) options.push_back(expressions.code_points(direct));
-  for (const auto& range : kEscaped.ranges()) {
+  for (const auto& range : escaped_set.ranges()) {
     for (char32_t c = range.first; c <= range.last; ++c) {
       if (set.contains(c)) options.push_back(expressions.literal(escape(c)));
     }

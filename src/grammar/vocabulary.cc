@@ -1,11 +1,12 @@
-// Sorts the tokens by their bytes and lays out the tree that they form.
+// Checks the tokens and sorts plain text from the others.
 #include "grammar/vocabulary.h"
 
 #include <algorithm>
 #include <bitset>
 #include <limits>
-#include <numeric>
 #include <utility>
+
+#include "grammar/plain_text.h"
 
 namespace fathom::grammar {
 namespace {
@@ -63,7 +64,7 @@ Result<std::shared_ptr<const Vocabulary>> Vocabulary::create(
   }
   vocabulary->bytes_of_token_ = std::move(bytes_of_token);
   vocabulary->end_tokens_ = std::move(end_tokens);
-  vocabulary->build_tree();
+  vocabulary->build_trees();
   return std::shared_ptr<const Vocabulary>(std::move(vocabulary));
 }
 
@@ -71,40 +72,21 @@ bool Vocabulary::is_end(TokenId token) const {
   return std::binary_search(end_tokens_.begin(), end_tokens_.end(), token);
 }
 
-void Vocabulary::build_tree() {
-  tokens_.resize(bytes_of_token_.size());
-  std::iota(tokens_.begin(), tokens_.end(), 0U);
-  std::erase_if(tokens_, [&](std::uint32_t token) { return bytes_of_token_[token].empty(); });
-  std::sort(tokens_.begin(), tokens_.end(), [&](std::uint32_t a, std::uint32_t b) {
-    const int order = bytes_of_token_[a].compare(bytes_of_token_[b]);
-    return order != 0 ? order < 0 : a < b;
-  });
-  std::string path;
-  std::vector<std::size_t> open;  // the node of each byte of the path
-  const auto close_to = [&](std::size_t depth) {
-    for (; open.size() > depth; open.pop_back())
-      nodes_[open.back()].subtree_end = static_cast<std::uint32_t>(nodes_.size());
-  };
-  for (std::uint32_t i = 0; i < tokens_.size(); ++i) {
-    const std::string& bytes = bytes_of_token_[tokens_[i]];
-    const auto shared = static_cast<std::size_t>(
-        std::mismatch(path.begin(), path.end(), bytes.begin(), bytes.end()).first - path.begin());
-    close_to(shared);
-    for (std::size_t depth = shared; depth < bytes.size(); ++depth) {
-      open.push_back(nodes_.size());
-      // A node on the way to a longer token has no tokens of its own: the next node's begin there.
-      nodes_.push_back({.byte = static_cast<std::uint8_t>(bytes[depth]),
-                        .depth = static_cast<std::uint16_t>(depth + 1),
-                        .subtree_end = 0,
-                        .first_token = i});
+void Vocabulary::build_trees() {
+  std::vector<std::uint32_t> all;
+  std::vector<std::uint32_t> not_plain;
+  plain_text_mask_.resize(num_mask_words());
+  for (std::uint32_t token = 0; token < bytes_of_token_.size(); ++token) {
+    if (bytes_of_token_[token].empty()) continue;
+    all.push_back(token);
+    if (is_plain_text(bytes_of_token_[token])) {
+      plain_text_mask_[token / 32] |= std::uint32_t{1} << (token % 32);
+    } else {
+      not_plain.push_back(token);
     }
-    path = bytes;
   }
-  close_to(0);
-  nodes_.push_back({.byte = 0,
-                    .depth = 0,
-                    .subtree_end = static_cast<std::uint32_t>(nodes_.size() + 1),
-                    .first_token = static_cast<std::uint32_t>(tokens_.size())});
+  tree_ = TokenTree(std::move(all), bytes_of_token_);
+  tree_without_plain_text_ = TokenTree(std::move(not_plain), bytes_of_token_);
 }
 
 }  // namespace fathom::grammar

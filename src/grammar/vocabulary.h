@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/token_id.h"
+#include "grammar/token_tree.h"
 
 namespace fathom::grammar {
 
@@ -18,14 +19,6 @@ using base::TokenId;
 // Immutable and thread-safe; one for each model. About 3 MiB for 100,000 tokens.
 class Vocabulary {
  public:
-  // Nodes of the tree of all tokens' bytes, each before its children, siblings by ascending byte.
-  struct Node {
-    std::uint8_t byte;
-    std::uint16_t depth;  // bytes up to and including this one, 1 or more
-    std::uint32_t subtree_end;
-    std::uint32_t first_token;  // of tokens(); they end where the next node's begin
-  };
-
   // bytes_of_token[t] is what token t decodes to; empty for tokens that no grammar may produce
   // (special tokens, padding rows). An end token ends the text; its bytes do not matter.
   // kInvalidArgument when an end token is not in the vocabulary or there is none, when a token is
@@ -44,19 +37,22 @@ class Vocabulary {
   bool is_end(TokenId token) const;
   std::span<const TokenId> end_tokens() const { return end_tokens_; }
 
-  // The last node is a sentinel without a byte.
-  std::span<const Node> nodes() const { return nodes_; }
-  std::span<const std::uint32_t> tokens() const { return tokens_; }
+  // All tokens that have bytes, and those of them that are not plain text (plain_text.h).
+  const TokenTree& tree() const { return tree_; }
+  const TokenTree& tree_without_plain_text() const { return tree_without_plain_text_; }
+  // A mask of the tokens that are plain text.
+  std::span<const std::uint32_t> plain_text_mask() const { return plain_text_mask_; }
   std::size_t max_token_bytes() const { return max_token_bytes_; }
 
  private:
   Vocabulary() = default;
-  void build_tree();
+  void build_trees();
 
   std::vector<std::string> bytes_of_token_;
   std::vector<TokenId> end_tokens_;  // ascending, without repeats
-  std::vector<Node> nodes_;
-  std::vector<std::uint32_t> tokens_;
+  TokenTree tree_;
+  TokenTree tree_without_plain_text_;
+  std::vector<std::uint32_t> plain_text_mask_;
   std::size_t max_token_bytes_ = 0;
 };
 
