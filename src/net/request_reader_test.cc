@@ -9,7 +9,7 @@
 namespace fathom::net {
 namespace {
 
-constexpr HttpServerOptions kDefault{};
+const HttpServerOptions kDefault{};
 
 struct Outcome {
   RequestReader::State state;

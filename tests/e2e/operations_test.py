@@ -1,11 +1,12 @@
 """What operators rely on: keys, metrics, CORS, TLS, draining, killing, and clients that leave."""
+import asyncio
 import concurrent.futures
 import json
 import re
 import signal
 import ssl
+import socket
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -146,7 +147,7 @@ def test_killed_at_any_moment_it_starts_again():
     for delay in (0.0, 0.05, 0.3):
         server = Server()
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            answer = pool.submit(call, server, CHAT, chat(max_tokens=500, ignore_eos=True))
+            answer = pool.submit(call, server, CHAT, chat(max_tokens=1800, ignore_eos=True))
             time.sleep(delay)
             server.process.kill()
             server.process.wait()
@@ -159,7 +160,6 @@ def test_killed_at_any_moment_it_starts_again():
 
 def test_a_client_that_leaves_frees_what_it_held(server):
     host, port = server.url.removeprefix("http://").split(":")
-    import socket
     for stream in (True, False):
         body = json.dumps(chat(max_tokens=1800, ignore_eos=True, stream=stream)).encode()
         connection = socket.create_connection((host, int(port)))
@@ -173,31 +173,40 @@ def test_a_client_that_leaves_frees_what_it_held(server):
         assert metric(server, "kv_cache_usage_perc") == 0
 
 
+async def post_often(server, body, count, results):
+    """Appends status, Retry-After and seconds of each of `count` requests on one connection."""
+    host, port = server.url.removeprefix("http://").split(":")
+    head = (f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode()
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for _ in range(count):
+        start = time.perf_counter()
+        writer.write(head + body)
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+        await reader.readexactly(int(re.search(r"(?i)content-length: (\d+)", answer).group(1)))
+        retry_after = re.search(r"(?i)retry-after: (\d+)", answer)
+        results.append((int(answer.split()[1]), retry_after and int(retry_after.group(1)),
+                        time.perf_counter() - start))
+        await asyncio.sleep(0.02)
+    writer.close()
+
+
 def test_overload_is_answered_quickly_and_says_when_to_come_again():
     server = Server("--max-batch-size", "2", "--max-queue", "2")
-    reject_seconds, statuses = [], []
-    lock = threading.Lock()
+    body = json.dumps(chat(max_tokens=60, ignore_eos=True)).encode()
+    results = []
 
-    def ask(_):
-        start = time.perf_counter()
-        status, headers, text = call(server, CHAT, chat(max_tokens=60, ignore_eos=True))
-        elapsed = time.perf_counter() - start
-        with lock:
-            statuses.append(status)
-            if status != 200:
-                assert status in (429, 503), text
-                assert int(headers["Retry-After"]) >= 1
-                assert json.loads(text)["error"]["message"]
-                reject_seconds.append(elapsed)
+    async def overload():  # ten times what the server takes
+        await asyncio.gather(*[post_often(server, body, 25, results) for _ in range(40)])
 
     try:
-        with concurrent.futures.ThreadPoolExecutor(40) as pool:  # ten times what fits
-            list(pool.map(ask, range(200)))
+        asyncio.run(overload())
     finally:
         assert server.stop() == 0
-    assert len(statuses) == 200 and 200 in statuses and reject_seconds
-    print(f"{len(reject_seconds)} of 200 rejected, slowest {max(reject_seconds) * 1e3:.1f} ms")
-    reject_seconds.sort()
-    # Forty Python threads on the server's own cores are slow themselves; what the server promises
-    # is 50 ms.
-    assert reject_seconds[int(len(reject_seconds) * 0.5)] < 0.25
+    assert len(results) == 1000 and any(status == 200 for status, _, _ in results)
+    rejected = sorted(seconds for status, _, seconds in results if status != 200)
+    for status, retry_after, _ in results:
+        assert status == 200 or (status in (429, 503) and retry_after >= 1)
+    p99_ms = rejected[int(len(rejected) * 0.99)] * 1e3
+    print(f"{len(rejected)} of 1000 rejected, p99 {p99_ms:.1f} ms")
+    assert p99_ms < 50
