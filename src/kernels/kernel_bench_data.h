@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <initializer_list>
 #include <limits>
 #include <memory>
@@ -102,7 +101,7 @@ class Bench {
       device_.pool().parallel_for(num_tasks, [&](std::int64_t) {
         float own = 0;
         loop(kRounds, &own);
-        if (own != 0) std::abort();
+        if (own == 1) std::puts("");  // keeps the loop from being left out
       });
     });
   }
