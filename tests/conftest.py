@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
 FATHOM = os.environ.get("FATHOM", str(SOURCE / "build/fathom"))
 MODEL = SOURCE / "tests/data/models/mini-llama"
 
