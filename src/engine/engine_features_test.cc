@@ -5,7 +5,6 @@
 #include <cmath>
 #include <future>
 #include <random>
-#include <regex>
 #include <set>
 
 #include "engine/engine_test_data.h"
@@ -259,13 +258,23 @@ TEST_F(EngineFeatures, AnswersKeepToTheirGrammar) {
       ASSERT_TRUE(engine_->submit(std::move(asked), answers.back()->callback()));
     }
   }
-  const char* const patterns[] = {"[0-9]{3}-[a-f]{4}", "(red apples|green pears)",
-                                  R"(\{\s*"n":\s*[0-9]{1,2}\s*,\s*"on":\s*(true|false)\s*\})"};
   for (std::size_t i = 0; i < answers.size(); ++i) {
     answers[i]->wait();
     EXPECT_EQ(answers[i]->finish, FinishReason::kStop);
-    EXPECT_TRUE(std::regex_match(answers[i]->text, std::regex(patterns[i / 2])))
-        << answers[i]->text;
+    const std::string& text = answers[i]->text;
+    SCOPED_TRACE(text);
+    if (i / 2 == 0) {
+      EXPECT_EQ(text.size(), 8U);
+      EXPECT_EQ(text.find_first_not_of("0123456789"), 3U);
+      EXPECT_EQ(text.find_first_not_of("abcdef", 4), std::string::npos);
+    } else if (i / 2 == 1) {
+      EXPECT_TRUE(text == choices[0] || text == choices[1]);
+    } else {
+      EXPECT_TRUE(text.starts_with("{") && text.ends_with("}"));
+      EXPECT_LT(text.find("\"n\""), text.find("\"on\""));
+      EXPECT_TRUE(text.find("true") != std::string::npos ||
+                  text.find("false") != std::string::npos);
+    }
   }
 }
 
