@@ -20,16 +20,21 @@ endif()
 add_library(fathom_options INTERFACE)
 target_include_directories(fathom_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 # Designated initializers leave the rest to defaults on purpose; g++ 12 would warn of each.
-target_compile_options(fathom_options INTERFACE -Wall -Wextra -Wpedantic -Werror
-  -Wno-missing-field-initializers
+target_compile_options(fathom_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers>
   # g++ 12 sees overlaps in std::string's own operator+ (GCC bug 105651).
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-restrict>
+  # nvcc writes line directives that -Wpedantic rejects.
+  $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Werror
+    -Xcompiler=-Wno-missing-field-initializers>)
 target_compile_definitions(fathom_options INTERFACE FATHOM_VERSION="${PROJECT_VERSION}")
 if(FATHOM_SANITIZE)
-  target_compile_options(fathom_options INTERFACE -fsanitize=${FATHOM_SANITIZE}
-    -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_compile_options(fathom_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer
+      -fno-sanitize-recover=all>)
   target_link_options(fathom_options INTERFACE -fsanitize=${FATHOM_SANITIZE})
 endif()
 if(FATHOM_FUZZ)
-  target_compile_options(fathom_options INTERFACE -fsanitize=fuzzer-no-link)
+  target_compile_options(fathom_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
 endif()

@@ -1,7 +1,8 @@
 # Builds one library, one test binary and the benchmarks of each layer named in src/LAYERS.
 #
 # File names decide what a source is: *_test.cc goes into the layer's test binary, *_bench.cc
-# becomes a benchmark, *_fuzz.cc a libFuzzer target, every other .cc belongs to the library.
+# becomes a benchmark, *_fuzz.cc a libFuzzer target, every other .cc belongs to the library; what
+# belongs to CUDA, FathomCuda.cmake says.
 # A layer's own CMakeLists.txt is optional and adds what names cannot say (third-party links).
 
 # Sets LAYER_NAMES and, for each layer, LAYER_DEPENDS_<layer> in the caller's scope.
@@ -30,7 +31,8 @@ function(fathom_add_layer layer)
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz|cpu)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz|cpu|absent)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "^${root}/(.*/)?cuda/")
 
   if(NOT sources)
     message(FATAL_ERROR "src/LAYERS names '${layer}', which has no source")
@@ -40,6 +42,7 @@ function(fathom_add_layer layer)
   foreach(depend IN LISTS LAYER_DEPENDS_${layer})
     target_link_libraries(fathom_${layer} PUBLIC fathom_${depend})
   endforeach()
+  fathom_add_cuda_sources(${layer})
   if(EXISTS ${root}/CMakeLists.txt)
     include(${root}/CMakeLists.txt)
   endif()

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -28,18 +29,19 @@ class CpuStream final : public Stream {
   base::Result<void> synchronize() override { return {}; }
   Mark mark() override { return 0; }
   base::Result<void> wait(Mark) override { return {}; }
+  void run_recorded(RecordingKey, const std::function<void()>& enqueue) override { enqueue(); }
 
  private:
   CpuDevice& device_;
 };
 
-// Bytes the kernel can still give without swapping; 0 if it does not say.
-std::size_t available_bytes() {
+// A line of /proc/meminfo in bytes, by the format of its text; 0 if the kernel does not say.
+std::size_t memory_line_bytes(const char* format) {
   std::ifstream file("/proc/meminfo");
   std::string line;
   while (std::getline(file, line)) {
     unsigned long long kibibytes = 0;
-    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kibibytes) == 1) {
+    if (std::sscanf(line.c_str(), format, &kibibytes) == 1) {
       return static_cast<std::size_t>(kibibytes) << 10;
     }
   }
@@ -54,6 +56,14 @@ std::size_t cgroup_available_bytes() {
   unsigned long long current_bytes = 0;
   if (!(max_file >> max_bytes) || !(current_file >> current_bytes)) return 0;
   return max_bytes > current_bytes ? static_cast<std::size_t>(max_bytes - current_bytes) : 1;
+}
+
+// What can still be taken without swapping, in this control group; 0 if nobody says.
+std::size_t available_bytes() {
+  const std::size_t available = memory_line_bytes("MemAvailable: %llu kB");
+  const std::size_t limited = cgroup_available_bytes();
+  if (limited == 0 || available == 0) return std::max(limited, available);
+  return std::min(available, limited);
 }
 
 }  // namespace
@@ -100,13 +110,16 @@ std::string CpuDevice::name() const {
                      threads == 1 ? "thread" : "threads");
 }
 
-base::Result<Buffer> CpuDevice::allocate(std::size_t num_bytes) {
+MemoryStatus CpuDevice::memory() const {
+  return {.total_bytes = memory_line_bytes("MemTotal: %llu kB"),
+          .available_bytes = available_bytes(),
+          .allocated_bytes = allocated_bytes_};
+}
+
+base::Result<Buffer> CpuDevice::allocate(std::size_t num_bytes, Place place) {
   if (num_bytes == 0) return Buffer{};
   // Linux would grant the address range and kill the process when it is touched: ask first.
-  std::size_t available = available_bytes();
-  if (const std::size_t limited = cgroup_available_bytes(); limited > 0) {
-    available = available == 0 ? limited : std::min(available, limited);
-  }
+  const std::size_t available = available_bytes();
   if (available > 0 && num_bytes > available) {
     return base::fail(base::ErrorCode::kResourceExhausted, "host memory",
                       "{} MiB are needed, but only {} MiB are available", num_bytes >> 20,
@@ -120,10 +133,14 @@ base::Result<Buffer> CpuDevice::allocate(std::size_t num_bytes) {
   }
   // Fewer TLB misses when weights and cache stream by; a refusal costs speed only.
   if (num_bytes >= kHugePageBytes) ::madvise(data, num_bytes, MADV_HUGEPAGE);
-  return Buffer(this, data, num_bytes);
+  allocated_bytes_ += num_bytes;
+  return Buffer(this, place, data, num_bytes);
 }
 
-void CpuDevice::free(void* data, std::size_t num_bytes) noexcept { ::munmap(data, num_bytes); }
+void CpuDevice::free(void* data, std::size_t num_bytes, Place) noexcept {
+  ::munmap(data, num_bytes);
+  allocated_bytes_ -= num_bytes;
+}
 
 base::Result<std::unique_ptr<Stream>> CpuDevice::create_stream() {
   return std::make_unique<CpuStream>(*this);

@@ -1,6 +1,7 @@
 // CpuDevice: host memory, and streams whose operations run at once on a pool of pinned threads.
 #pragma once
 
+#include <atomic>
 #include <string_view>
 #include <vector>
 
@@ -24,15 +25,18 @@ class CpuDevice final : public Device {
 
   DeviceKind kind() const override { return DeviceKind::kCpu; }
   std::string name() const override;
-  base::Result<Buffer> allocate(std::size_t num_bytes) override;
+  base::Result<Buffer> allocate(std::size_t num_bytes, Place place) override;
+  MemoryStatus memory() const override;
+  bool records_steps() const override { return false; }
   base::Result<std::unique_ptr<Stream>> create_stream() override;
 
   CpuIsa isa() const { return isa_; }
   base::ThreadPool& pool() { return pool_; }
 
  private:
-  void free(void* data, std::size_t num_bytes) noexcept override;
+  void free(void* data, std::size_t num_bytes, Place place) noexcept override;
 
+  std::atomic<std::size_t> allocated_bytes_ = 0;
   CpuIsa isa_;
   base::ThreadPool pool_;
 };

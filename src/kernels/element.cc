@@ -19,6 +19,8 @@ Element element_of(const tensor::View& view, std::string_view what,
       return Element::kF16;
     case DType::kI8:
       return Element::kI8;
+    case DType::kF8E4M3:
+      return Element::kF8E4M3;
     default:
       return Element::kF32;
   }
@@ -36,6 +38,8 @@ float get(const tensor::View& view, std::int64_t index) {
       return tensor::to_float(static_cast<const tensor::Float16*>(view.data)[index]);
     case DType::kI8:
       return static_cast<const std::int8_t*>(view.data)[index];
+    case DType::kF8E4M3:
+      return tensor::to_float(static_cast<const tensor::Float8E4M3*>(view.data)[index]);
     default:
       return view.as<float>()[index];
   }
@@ -48,6 +52,9 @@ void set(const tensor::MutableView& view, std::int64_t index, float value) {
       return;
     case DType::kF16:
       static_cast<tensor::Float16*>(view.data)[index] = tensor::to_float16(value);
+      return;
+    case DType::kF8E4M3:
+      static_cast<tensor::Float8E4M3*>(view.data)[index] = tensor::to_float8_e4m3(value);
       return;
     case DType::kI8:
       static_cast<std::int8_t*>(view.data)[index] =

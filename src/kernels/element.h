@@ -1,4 +1,4 @@
-// From views to the element types of the CPU kernels, and float access for the references.
+// From views to the element types of the kernels, and float access for the references.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "kernels/cpu_kernels.h"
+#include "kernels/kernel_tasks.h"
 #include "tensor/tensor.h"
 
 namespace fathom::kernels {

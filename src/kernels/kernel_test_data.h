@@ -5,10 +5,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <random>
 #include <vector>
 
+#include "base/check.h"
 #include "device/cpu_device.h"
 #include "kernels/element.h"
 #include "tensor/tensor.h"
@@ -58,6 +60,55 @@ inline Array ints(const std::vector<std::int32_t>& values) {
   return array;
 }
 
+// The first GPU, or null; says once that there is none, so that nobody takes silence for a pass.
+inline device::Device* gpu() {
+  static const auto opened = [] {
+    auto device = device::open_device("cuda");
+    if (!device) std::fprintf(stderr, "GPU tests skipped: %s\n", device.error().message.c_str());
+    return device;
+  }();
+  return opened ? opened->get() : nullptr;
+}
+
+// Arrays as an operation on the stream's device sees them: themselves on the CPU, copies on a GPU.
+//   OnDevice on(stream);
+//   silu_mul({.gate_up = on(gate_up), .y = on(y)}, stream);
+//   on.finish();
+class OnDevice {
+ public:
+  explicit OnDevice(device::Stream& stream) : stream_(stream) {}
+
+  // The same array gives the same copy each time.
+  tensor::MutableView operator()(const Array& array) {
+    const tensor::MutableView& view = array.view();
+    if (stream_.device().kind() == device::DeviceKind::kCpu || view.num_bytes() == 0) return view;
+    for (const Copy& copy : copies_) {
+      if (copy.host.data == view.data) return {copy.buffer.data(), view.dtype, view.shape};
+    }
+    auto buffer = stream_.device().allocate(view.num_bytes());
+    CHECK(buffer.has_value(), "{}", buffer.error().text());
+    copies_.push_back({view, *std::move(buffer)});
+    stream_.copy_to_device(copies_.back().buffer.data(), view.data, view.num_bytes());
+    return {copies_.back().buffer.data(), view.dtype, view.shape};
+  }
+  // Waits, and brings back what the operations wrote.
+  void finish() {
+    for (const Copy& copy : copies_) {
+      stream_.copy_to_host(copy.host.data, copy.buffer.data(), copy.host.num_bytes());
+    }
+    const auto waited = stream_.synchronize();
+    ASSERT_TRUE(waited) << waited.error().text();
+  }
+
+ private:
+  struct Copy {
+    tensor::MutableView host;
+    device::Buffer buffer;
+  };
+  device::Stream& stream_;
+  std::vector<Copy> copies_;
+};
+
 // Fresh numbers on each run; the seed is in the failure's trace.
 class KernelTest : public ::testing::Test {
  protected:
@@ -87,10 +138,34 @@ class KernelTest : public ::testing::Test {
     }
   }
 
-  // |a - b| <= relative * |b| + absolute, and bf16 arrays may differ by their rounding.
+  // The same, and on the GPU where there is one: for operations that have a CUDA kernel. Arrays
+  // must go through OnDevice.
+  template <typename F>
+  static void for_each_device(F&& test) {
+    for_each_variant(test);
+    if (gpu() == nullptr) return;
+    auto stream = gpu()->create_stream();
+    ASSERT_TRUE(stream) << stream.error().text();
+    const ::testing::ScopedTrace trace(__FILE__, __LINE__, gpu()->name());
+    test(**stream);
+  }
+  // Only on the GPU: for types that the CPU's kernels do not have.
+  template <typename F>
+  static void for_the_gpu(F&& test) {
+    if (gpu() == nullptr) GTEST_SKIP() << "no GPU";
+    auto stream = gpu()->create_stream();
+    ASSERT_TRUE(stream) << stream.error().text();
+    test(**stream);
+  }
+
+  // |a - b| <= relative * |b| + absolute, and narrow arrays may differ by their rounding.
   static void expect_near(const Array& a, const Array& b, float relative, float absolute) {
     ASSERT_EQ(a.view().shape, b.view().shape);
     if (b.view().dtype == tensor::DType::kBF16) relative += 0x1.0p-7F;
+    if (b.view().dtype == tensor::DType::kF16) {
+      relative += 0x1.0p-10F;
+      absolute += 0x1.0p-24F;
+    }
     for (std::int64_t i = 0; i < a.size(); ++i) {
       ASSERT_LE(std::abs(a[i] - b[i]), relative * std::abs(b[i]) + absolute)
           << "element " << i << ": " << a[i] << " and " << b[i];

@@ -9,7 +9,8 @@
 namespace fathom::kernels {
 
 // One layer's keys and values: [num_blocks, num_kv_heads, block_tokens, head_dim] each, row-major,
-// so that the keys of one head in one block are one contiguous run. f32, bf16 or i8.
+// so that the keys of one head in one block are one contiguous run. f32, bf16 or i8; on a GPU also
+// f16 and f8_e4m3, which holds what it can and the greatest value for what it cannot.
 //
 // An i8 cache holds one scale for each token and head: the value of a number q is q * scale.
 // A vector x is stored with scale = max |x_i| / 127 and q_i = x_i / scale, rounded to nearest,
@@ -39,7 +40,8 @@ inline void check_scales(const PagedKv& cache) {
 
 // Which rows of a step belong to which sequence. All arrays are in device memory; a captured
 // graph may replay with other contents. Rows of one sequence are consecutive and in order of
-// position; a decode step of a sequence has one row, a chunk of its prompt many.
+// position; a decode step of a sequence has one row, a chunk of its prompt many. A row that only
+// fills a recorded step up stands for a sequence of its own: slot -1, position 0, context_len 0.
 struct RaggedBatch {
   tensor::View positions;  // i32 [num_tokens]: position of the row in its sequence
   tensor::View slots;      // i32 [num_tokens]: block * block_tokens + offset; -1 writes nothing
@@ -47,6 +49,8 @@ struct RaggedBatch {
       query_starts;  // i32 [num_sequences + 1]: first row of each sequence; ends at num_tokens
   tensor::View context_lens;  // i32 [num_sequences]: tokens in the cache after this step's append
   tensor::View block_tables;  // i32 [num_sequences, max_blocks]: blocks in order of position
+  // What the host knows without the arrays: no sequence has more rows; 0: num_tokens().
+  std::int64_t max_query_rows = 0;
 
   std::int64_t num_tokens() const { return positions.shape[0]; }
   std::int64_t num_sequences() const { return context_lens.shape[0]; }

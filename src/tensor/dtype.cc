@@ -21,6 +21,8 @@ std::string_view name(DType dtype) {
       return "i8";
     case DType::kU8:
       return "u8";
+    case DType::kF8E4M3:
+      return "f8_e4m3";
   }
   return "unknown";
 }
@@ -37,6 +39,7 @@ std::size_t size_bytes(DType dtype) {
       return 2;
     case DType::kI8:
     case DType::kU8:
+    case DType::kF8E4M3:
       return 1;
   }
   return 0;
@@ -66,6 +69,30 @@ Float16 to_float16(float value) {
   }
   const std::uint32_t rounded = magnitude + 0xFFFU + ((magnitude >> 13) & 1U);
   return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13))};
+}
+
+float to_float(Float8E4M3 value) {
+  const std::uint32_t magnitude = value.bits & 0x7FU;
+  const float sign = (value.bits & 0x80U) != 0 ? -1.0F : 1.0F;
+  if (magnitude == 0x7F) return std::bit_cast<float>(0x7FC00000U);
+  const int exponent = static_cast<int>(magnitude >> 3);
+  const auto fraction = static_cast<float>(magnitude & 7U);
+  return exponent == 0 ? sign * std::ldexp(fraction, -9)
+                       : sign * std::ldexp(8.0F + fraction, exponent - 10);
+}
+
+Float8E4M3 to_float8_e4m3(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint8_t>((bits >> 24) & 0x80U);
+  const float magnitude = std::abs(value);
+  if (std::isnan(value)) return {static_cast<std::uint8_t>(sign | 0x7FU)};
+  if (magnitude >= 448.0F) return {static_cast<std::uint8_t>(sign | 0x7EU)};
+  if (magnitude < 0x1.0p-6F) {  // subnormal: count of 2^-9 steps, ties to even
+    const float steps = std::nearbyint(std::ldexp(magnitude, 9));
+    return {static_cast<std::uint8_t>(sign | static_cast<std::uint8_t>(steps))};
+  }
+  const std::uint32_t rounded = (bits & 0x7FFFFFFFU) + 0x7FFFFU + ((bits >> 20) & 1U);
+  return {static_cast<std::uint8_t>(sign | ((rounded >> 20) - (120U << 3)))};
 }
 
 }  // namespace fathom::tensor

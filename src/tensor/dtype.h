@@ -1,4 +1,4 @@
-// Element types, and bf16 / f16 as bits with exact conversions.
+// Element types, and bf16 / f16 / fp8 as bits with exact conversions.
 #pragma once
 
 #include <bit>
@@ -8,7 +8,7 @@
 
 namespace fathom::tensor {
 
-enum class DType : std::uint8_t { kF32, kBF16, kF16, kI32, kI64, kI8, kU8 };
+enum class DType : std::uint8_t { kF32, kBF16, kF16, kI32, kI64, kI8, kU8, kF8E4M3 };
 
 std::string_view name(DType dtype);
 std::size_t size_bytes(DType dtype);
@@ -21,6 +21,11 @@ struct BFloat16 {
 // IEEE binary16.
 struct Float16 {
   std::uint16_t bits = 0;
+};
+
+// FP8 of arXiv:2209.05433: 4 bits of exponent, 3 of mantissa, greatest value 448, no infinity.
+struct Float8E4M3 {
+  std::uint8_t bits = 0;
 };
 
 inline float to_float(float value) { return value; }
@@ -41,6 +46,12 @@ inline BFloat16 to_bfloat16(float value) {
 }
 
 Float16 to_float16(float value);
+
+float to_float(Float8E4M3 value);
+
+// Round to nearest, ties to even; what is out of range becomes the greatest value of its sign, as
+// the GPU's saturating conversion does. A NaN stays a NaN.
+Float8E4M3 to_float8_e4m3(float value);
 
 template <typename T>
 constexpr DType dtype_of();
@@ -71,6 +82,10 @@ constexpr DType dtype_of<std::int8_t>() {
 template <>
 constexpr DType dtype_of<std::uint8_t>() {
   return DType::kU8;
+}
+template <>
+constexpr DType dtype_of<Float8E4M3>() {
+  return DType::kF8E4M3;
 }
 
 }  // namespace fathom::tensor

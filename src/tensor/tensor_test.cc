@@ -40,6 +40,34 @@ TEST(Float16, RoundTripsEveryPattern) {
   }
 }
 
+TEST(Float8E4M3, RoundTripsEveryPattern) {
+  for (std::uint32_t bits = 0; bits <= 0xFF; ++bits) {
+    const Float8E4M3 value{static_cast<std::uint8_t>(bits)};
+    const float wide = to_float(value);
+    if (std::isnan(wide)) {
+      EXPECT_EQ(bits & 0x7FU, 0x7FU);
+      EXPECT_TRUE(std::isnan(to_float(to_float8_e4m3(wide))));
+    } else {
+      EXPECT_EQ(to_float8_e4m3(wide).bits, value.bits) << bits;
+    }
+  }
+}
+
+TEST(Float8E4M3, RoundsToTheNearestAndSaturates) {
+  // Every value between two neighbours goes to the nearer one, the middle to the even one.
+  for (std::uint32_t bits = 0; bits < 0x7E; ++bits) {
+    const float low = to_float(Float8E4M3{static_cast<std::uint8_t>(bits)});
+    const float high = to_float(Float8E4M3{static_cast<std::uint8_t>(bits + 1)});
+    const float middle = (low + high) / 2;
+    EXPECT_EQ(to_float8_e4m3(std::nextafter(middle, low)).bits, bits);
+    EXPECT_EQ(to_float8_e4m3(std::nextafter(middle, high)).bits, bits + 1);
+    EXPECT_EQ(to_float8_e4m3(middle).bits % 2, 0);
+    EXPECT_EQ(to_float8_e4m3(-middle).bits, to_float8_e4m3(middle).bits | 0x80U);
+  }
+  EXPECT_EQ(to_float8_e4m3(1e9F).bits, 0x7E);
+  EXPECT_EQ(to_float8_e4m3(-1e9F).bits, 0xFE);
+}
+
 TEST(Float16, RoundsAndSaturates) {
   EXPECT_EQ(to_float16(65504.0F).bits, 0x7BFF);
   EXPECT_EQ(to_float16(65519.0F).bits, 0x7BFF);

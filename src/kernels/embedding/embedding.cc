@@ -1,6 +1,7 @@
 // Checks and dispatch.
 #include "kernels/embedding/embedding.h"
 
+#include "kernels/cpu_kernels.h"
 #include "kernels/element.h"
 
 namespace fathom::kernels {

@@ -1,6 +1,7 @@
 // Checks the matrices and runs their row blocks one after another.
 #include "kernels/linear/linear.h"
 
+#include "kernels/cpu_kernels.h"
 #include "kernels/element.h"
 
 namespace fathom::kernels {

@@ -1,6 +1,7 @@
 // Checks and dispatch.
 #include "kernels/residual_rms_norm/residual_rms_norm.h"
 
+#include "kernels/cpu_kernels.h"
 #include "kernels/element.h"
 
 namespace fathom::kernels {

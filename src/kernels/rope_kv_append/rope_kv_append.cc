@@ -1,6 +1,7 @@
 // Checks and dispatch.
 #include "kernels/rope_kv_append/rope_kv_append.h"
 
+#include "kernels/cpu_kernels.h"
 #include "kernels/element.h"
 
 namespace fathom::kernels {

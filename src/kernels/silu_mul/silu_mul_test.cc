@@ -14,17 +14,34 @@ TEST_F(SiluMulTest, MatchesTheReference) {
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
     for (const float scale : {1.0F, 40.0F, 1e4F}) {
       const std::int64_t tokens = between(0, 5);
-      const std::int64_t width = between(1, 200);
+      const std::int64_t width = between(0, 1) == 0 ? between(1, 200) : 8 * between(1, 90);
       const Array gate_up = normal(dtype, {tokens, 2 * width}, scale);
       Array expected(dtype, {tokens, width});
       silu_mul_reference({.gate_up = gate_up, .y = expected});
-      for_each_variant([&](device::Stream& stream) {
+      for_each_device([&](device::Stream& stream) {
         Array y(dtype, {tokens, width});
-        silu_mul({.gate_up = gate_up, .y = y}, stream);
+        OnDevice on(stream);
+        silu_mul({.gate_up = on(gate_up), .y = on(y)}, stream);
+        on.finish();
         expect_near(y, expected, 2e-6F, 1e-30F * scale * scale);
       });
     }
   }
+}
+
+TEST_F(SiluMulTest, MatchesTheReferenceInF16) {
+  for_the_gpu([&](device::Stream& stream) {
+    for (const std::int64_t width : {1, 8, 200, 11008}) {
+      const Array gate_up = normal(DType::kF16, {3, 2 * width}, 3.0F);
+      Array expected(DType::kF16, {3, width});
+      silu_mul_reference({.gate_up = gate_up, .y = expected});
+      Array y(DType::kF16, {3, width});
+      OnDevice on(stream);
+      silu_mul({.gate_up = on(gate_up), .y = on(y)}, stream);
+      on.finish();
+      expect_near(y, expected, 2e-6F, 0.0F);
+    }
+  });
 }
 
 }  // namespace

@@ -1,0 +1,40 @@
+// The CUDA kernels as functions on plain pointers, all in device memory.
+//
+// Each only enqueues on the queue; a launch that fails is reported to the queue's stream, whose
+// next wait returns the error. Nothing here includes a CUDA header, so host code may include it.
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/kernel_tasks.h"
+
+namespace fathom::device {
+class Stream;
+}
+
+namespace fathom::kernels {
+
+// Where kernels are enqueued, and what they may use there.
+struct CudaQueue {
+  void* stream = nullptr;  // cudaStream_t
+  // The architecture that this build's code for the device was made for (75 ... 90), at most the
+  // device's own: it decides which variants exist.
+  int architecture = 0;
+  int num_multiprocessors = 0;
+  int max_shared_bytes = 0;  // of one block, after opting in
+  // Tells the stream that `what` failed with a cudaError_t.
+  void (*report)(void* owner, int error, const char* what) = nullptr;
+  void* owner = nullptr;
+};
+
+struct CudaKernels {
+  void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
+};
+
+bool on_cuda(device::Stream& stream);
+
+// Only for a CUDA stream: a build without CUDA has none.
+const CudaKernels& cuda_kernels();
+CudaQueue cuda_queue(device::Stream& stream);
+
+}  // namespace fathom::kernels

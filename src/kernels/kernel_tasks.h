@@ -1,0 +1,204 @@
+// What a kernel of any back end gets: plain pointers, sizes and element types.
+//
+// The operations' entry points check views and shapes, fill one of these in and hand it to the
+// back end's function. No other header is pulled in: code that is compiled for one instruction set
+// or by the GPU's compiler must share no inline function with the rest.
+#pragma once
+
+#include <stdint.h>
+
+namespace fathom::kernels {
+
+enum class Element : uint8_t { kF32, kBF16, kF16, kI8, kF8E4M3 };
+
+struct LinearTask {
+  const void* x = nullptr;  // [num_tokens, in]
+  const void* w = nullptr;  // [out, in]
+  const void* bias = nullptr;
+  void* y = nullptr;  // first of `out` columns in rows of y_stride elements
+  int64_t num_tokens = 0;
+  int64_t in = 0;
+  int64_t out = 0;
+  int64_t y_stride = 0;
+  Element x_type{}, w_type{}, bias_type{}, y_type{};
+};
+
+struct RmsNormTask {
+  float* residual = nullptr;
+  const void* delta = nullptr;  // may be null
+  const void* weight = nullptr;
+  void* y = nullptr;
+  int64_t num_tokens = 0;
+  int64_t hidden = 0;
+  float epsilon = 0;
+  Element delta_type{}, weight_type{}, y_type{};
+};
+
+struct RopeTask {
+  const void* qkv = nullptr;
+  const float* cos_sin = nullptr;
+  const int32_t* positions = nullptr;
+  const int32_t* slots = nullptr;
+  void* q = nullptr;
+  void* keys = nullptr;
+  void* values = nullptr;
+  float* key_scales = nullptr;  // of a kI8 cache, as value_scales
+  float* value_scales = nullptr;
+  int64_t num_tokens = 0;
+  int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t block_tokens = 0;
+  Element activation_type{}, cache_type{};
+};
+
+struct AttentionTask {
+  const void* q = nullptr;
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  const float* key_scales = nullptr;  // of a kI8 cache, as value_scales
+  const float* value_scales = nullptr;
+  const int32_t* positions = nullptr;
+  const int32_t* query_starts = nullptr;
+  const int32_t* block_tables = nullptr;
+  void* y = nullptr;
+  int64_t num_tokens = 0;
+  int64_t num_sequences = 0;
+  int64_t max_blocks = 0;
+  int64_t num_heads = 0;
+  int64_t num_kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t block_tokens = 0;
+  float scale = 0;
+  Element activation_type{}, cache_type{};
+};
+
+struct SiluMulTask {
+  const void* gate_up = nullptr;
+  void* y = nullptr;
+  int64_t num_tokens = 0;
+  int64_t intermediate = 0;
+  Element type{};
+};
+
+struct EmbeddingTask {
+  const int32_t* ids = nullptr;
+  const void* table = nullptr;
+  float* y = nullptr;
+  int64_t num_tokens = 0;
+  int64_t vocab_rows = 0;
+  int64_t hidden = 0;
+  Element table_type{};
+};
+
+struct GatherRowsTask {
+  const void* x = nullptr;  // [num_tokens, width]
+  const int32_t* rows = nullptr;
+  void* y = nullptr;
+  int64_t num_tokens = 0;
+  int64_t num_rows = 0;
+  int64_t row_bytes = 0;
+};
+
+struct FeedTokensTask {
+  const int32_t* sources = nullptr;
+  const int32_t* last_tokens = nullptr;
+  int32_t* ids = nullptr;
+  int64_t count = 0;
+  int64_t num_slots = 0;
+};
+
+struct StoreTokensTask {
+  const int32_t* slots = nullptr;
+  const int32_t* tokens = nullptr;
+  int32_t* last_tokens = nullptr;
+  int64_t count = 0;
+  int64_t num_slots = 0;
+};
+
+struct CountTokensTask {
+  const int32_t* slots = nullptr;
+  const int32_t* tokens = nullptr;
+  const int32_t* is_prompt = nullptr;
+  int32_t* token_counts = nullptr;  // [num_slots, vocab_rows]
+  int64_t count = 0;
+  int64_t num_slots = 0;
+  int64_t vocab_rows = 0;
+};
+
+struct ClearCountsTask {
+  const int32_t* slots = nullptr;
+  int32_t* token_counts = nullptr;
+  int64_t count = 0;
+  int64_t num_slots = 0;
+  int64_t vocab_rows = 0;
+};
+
+struct PoolRowsTask {
+  const void* x = nullptr;  // [num_rows, hidden]
+  const int32_t* slots = nullptr;
+  float* y = nullptr;  // [num_slots, hidden]
+  int64_t num_rows = 0;
+  int64_t num_slots = 0;
+  int64_t hidden = 0;
+  Element x_type{};
+};
+
+struct ClearPoolsTask {
+  const int32_t* slots = nullptr;
+  float* y = nullptr;
+  int64_t count = 0;
+  int64_t num_slots = 0;
+  int64_t hidden = 0;
+};
+
+struct TokenLogprobsTask {
+  const float* logits = nullptr;
+  const int32_t* targets = nullptr;
+  float* y = nullptr;
+  int64_t num_rows = 0;
+  int64_t vocab_rows = 0;
+  int64_t num_valid_tokens = 0;
+};
+
+struct TopLogprobsTask {
+  const float* logits = nullptr;
+  const int32_t* targets = nullptr;
+  int32_t* ids = nullptr;
+  float* logprobs = nullptr;
+  float* target_logprobs = nullptr;
+  int32_t* target_ranks = nullptr;
+  int64_t num_rows = 0;
+  int64_t vocab_rows = 0;
+  int64_t num_valid_tokens = 0;
+  int64_t k = 0;
+};
+
+// Null pointers switch a part off: see LogitAdjustments.
+struct SampleTask {
+  const float* logits = nullptr;
+  const float* temperature = nullptr;
+  const int32_t* top_k = nullptr;
+  const float* top_p = nullptr;
+  const float* min_p = nullptr;
+  const int64_t* seeds = nullptr;
+  const int64_t* counters = nullptr;
+  const int32_t* penalty_slots = nullptr;
+  const int32_t* token_counts = nullptr;
+  const float* repetition_penalty = nullptr;
+  const float* presence_penalty = nullptr;
+  const float* frequency_penalty = nullptr;
+  const int32_t* bias_starts = nullptr;
+  const int32_t* bias_tokens = nullptr;
+  const float* bias_values = nullptr;
+  const uint32_t* masks = nullptr;
+  const int32_t* mask_rows = nullptr;
+  float* workspace = nullptr;
+  int32_t* tokens = nullptr;
+  float* logprobs = nullptr;
+  int64_t num_rows = 0;
+  int64_t vocab_rows = 0;
+  int64_t num_valid_tokens = 0;
+};
+
+}  // namespace fathom::kernels
