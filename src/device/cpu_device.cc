@@ -111,7 +111,9 @@ std::string CpuDevice::name() const {
 }
 
 MemoryStatus CpuDevice::memory() const {
-  return {.total_bytes = memory_line_bytes("MemTotal: %llu kB"),
+  const std::size_t total = memory_line_bytes("MemTotal: %llu kB");
+  return {.total_bytes = total,
+          .used_bytes = total - std::min(total, memory_line_bytes("MemAvailable: %llu kB")),
           .available_bytes = available_bytes(),
           .allocated_bytes = allocated_bytes_};
 }

@@ -90,6 +90,7 @@ class Stream {
 // In bytes, of the device as a whole.
 struct MemoryStatus {
   std::size_t total_bytes = 0;
+  std::size_t used_bytes = 0;       // by everyone, as the driver or the kernel says
   std::size_t available_bytes = 0;  // that allocate() could still give; 0 if nobody says
   std::size_t allocated_bytes = 0;  // by this Device
 };
@@ -105,6 +106,8 @@ class Device {
   // Zero-filled memory; kResourceExhausted says how much was asked for and how much there is.
   virtual base::Result<Buffer> allocate(std::size_t num_bytes, Place place = Place::kDevice) = 0;
   virtual MemoryStatus memory() const = 0;
+  // Whether its kernels may read and write any host memory.
+  virtual bool reads_host_memory() const = 0;
   // Whether run_recorded() pays: then steps are worth padding to a few sizes.
   virtual bool records_steps() const = 0;
   virtual base::Result<std::unique_ptr<Stream>> create_stream() = 0;

@@ -42,12 +42,13 @@ struct StepReport {
 
 struct EngineOptions {
   std::int64_t max_context_tokens = 0;  // 0: the model's, or what the KV memory holds
-  std::int64_t max_batch_size = 16;     // sequences that run at a time
-  std::int64_t max_step_tokens = 256;   // rows of one step
+  std::int64_t max_batch_size = 0;      // sequences that run at a time; 0: 16, on a GPU 256
+  std::int64_t max_step_tokens = 0;     // rows of one step; 0: 256, on a GPU 2048
   std::int64_t max_queue = 256;         // requests that may wait
   std::int64_t reserve_tokens = 1024;   // for the answer of a request that names no max_tokens
   std::int64_t max_draft_tokens = 0;    // guessed by prompt look-up in each step; 0: off
-  std::int64_t kv_memory_bytes = 0;     // 0: what the batch at full context needs, at most 4 GiB
+  // At most; 0: what default_kv_memory_bytes() says.
+  std::int64_t kv_memory_bytes = 0;
   tensor::DType kv_dtype = tensor::DType::kBF16;
   bool use_prefix_cache = true;
   // Called on the step thread after each step: must be fast.

@@ -34,6 +34,7 @@ class CudaDevice final : public Device {
   std::string name() const override;
   base::Result<Buffer> allocate(std::size_t num_bytes, Place place) override;
   MemoryStatus memory() const override;
+  bool reads_host_memory() const override { return false; }
   bool records_steps() const override { return true; }
   base::Result<std::unique_ptr<Stream>> create_stream() override;
 
@@ -46,7 +47,7 @@ class CudaDevice final : public Device {
 
   CudaProperties properties_;
   std::size_t memory_limit_bytes_;
-  std::size_t first_available_bytes_ = 0;  // when the device was opened
+  std::size_t others_bytes_ = 0;  // what other processes hold, when the device was opened
   std::atomic<std::size_t> allocated_bytes_ = 0;
 };
 
