@@ -43,12 +43,6 @@ struct Flags {
   std::int64_t drain_seconds = 30;
 };
 
-tensor::DType kv_dtype(const std::string& asked, tensor::DType of_weights) {
-  if (asked == "int8") return tensor::DType::kI8;
-  if (asked == "bf16") return tensor::DType::kBF16;
-  return asked == "fp32" ? tensor::DType::kF32 : of_weights;
-}
-
 void print_ledger(const engine::MemoryLedger& ledger) {
   const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   base::log_info(
@@ -134,7 +128,8 @@ Result<void> serve(Flags& flags) {
   const sigset_t signals = block_stop_signals();
   auto gateway_parts = TRY(gateway_options(flags));
   LoadedModel model = TRY(load_model(flags.model));
-  flags.engine.kv_dtype = kv_dtype(flags.kv_dtype, model.weights->compute_dtype());
+  flags.engine.kv_dtype =
+      TRY(kv_dtype(flags.kv_dtype, model.weights->compute_dtype(), *model.device));
   if (flags.queue_seconds > 0) {
     flags.service.queue_deadline = std::chrono::seconds(flags.queue_seconds);
   }
@@ -233,8 +228,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
                    "longest prompt and answer together, in tokens; default: the model's")
       ->check(CLI::Range(std::int64_t{16}, std::int64_t{1} << 24));
   command
-      ->add_option("--max-batch-size", flags->engine.max_batch_size, "requests that run at a time")
-      ->capture_default_str()
+      ->add_option("--max-batch-size", flags->engine.max_batch_size,
+                   "requests that run at a time; default: 16, on a GPU 256")
       ->check(CLI::Range(1, 1024));
   command->add_option("--max-queue", flags->engine.max_queue, "requests that may wait")
       ->capture_default_str()
@@ -250,14 +245,13 @@ void add_serve_command(CLI::App& app, int& exit_code) {
                    "stay the same")
       ->capture_default_str()
       ->check(CLI::Range(0, 16));
-  command
-      ->add_option("--kv-dtype", flags->kv_dtype,
-                   "type of the KV cache: fp32, bf16 or int8; default: the weights' type")
-      ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
+  add_kv_dtype_flag(*command, flags->kv_dtype);
   command->add_flag("!--no-prefix-cache", flags->engine.use_prefix_cache,
                     "compute every prompt anew, also where its beginning came before");
-  add_size(*command, "--kv-memory", flags->engine.kv_memory_bytes,
-           "memory for the KV cache, such as 8GiB; default: what the batch needs, at most 4 GiB");
+  add_size(
+      *command, "--kv-memory", flags->engine.kv_memory_bytes,
+      "memory for the KV cache, such as 8GiB; default: what the batch needs, at most 4 GiB, on a "
+      "GPU what is left");
   add_access_flags(*command, *flags);
   command->callback([flags, &exit_code] {
     const auto done = serve(*flags);

@@ -110,6 +110,11 @@ std::string CpuDevice::name() const {
                      threads == 1 ? "thread" : "threads");
 }
 
+bool CpuDevice::supports(tensor::DType dtype) const {
+  return dtype == tensor::DType::kF32 || dtype == tensor::DType::kBF16 ||
+         dtype == tensor::DType::kI8;
+}
+
 MemoryStatus CpuDevice::memory() const {
   const std::size_t total = memory_line_bytes("MemTotal: %llu kB");
   return {.total_bytes = total,

@@ -27,6 +27,7 @@ class CpuDevice final : public Device {
   std::string name() const override;
   base::Result<Buffer> allocate(std::size_t num_bytes, Place place) override;
   MemoryStatus memory() const override;
+  bool supports(tensor::DType dtype) const override;
   bool reads_host_memory() const override { return true; }
   bool records_steps() const override { return false; }
   base::Result<std::unique_ptr<Stream>> create_stream() override;

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "tensor/dtype.h"
 
 namespace fathom::device {
 
@@ -106,6 +107,9 @@ class Device {
   // Zero-filled memory; kResourceExhausted says how much was asked for and how much there is.
   virtual base::Result<Buffer> allocate(std::size_t num_bytes, Place place = Place::kDevice) = 0;
   virtual MemoryStatus memory() const = 0;
+  // Whether the decoder can compute in this type there: activations for f32, bf16 and f16, weights
+  // and activations for f8_e4m3; as the type of a KV cache, f8_e4m3 and i8.
+  virtual bool supports(tensor::DType dtype) const = 0;
   // Whether its kernels may read and write any host memory.
   virtual bool reads_host_memory() const = 0;
   // Whether run_recorded() pays: then steps are worth padding to a few sizes.

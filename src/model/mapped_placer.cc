@@ -32,9 +32,8 @@ class MappedPlacer final : public WeightPlacer {
     // f32 compute widens any type on the fly; bf16 compute multiplies bf16 by bf16.
     const DType dtype = source.view.dtype;
     const bool readable = options_.compute_dtype == DType::kF32 || dtype == DType::kBF16;
-    return readable && is_aligned(source.view)
-               ? source.view
-               : copy(source.view, readable ? dtype : DType::kBF16);
+    return readable && is_aligned(source.view) ? source.view
+                                               : copy(source.view, readable ? dtype : DType::kBF16);
   }
 
   Result<kernels::LinearWeight> matrix(std::span<const MatrixPart> parts) override {

@@ -1,7 +1,7 @@
 // Weights packed into one allocation of a device that does not read host memory.
 //
 // The host checks and converts a piece into one of two page-locked buffers on all its cores while
-// the other one is on its way to the device.
+// the other one is on its way to the device. What becomes fp8 is quantized there.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "checkpoint/finite.h"
+#include "kernels/quantize_rows/quantize_rows.h"
 #include "model/weight_placer.h"
 #include "tensor/convert.h"
 
@@ -59,7 +60,7 @@ class PackedLayout {
 class PackedPlacer : public WeightPlacer {
  public:
   PackedPlacer(const WeightOptions& options, std::byte* memory)
-      : layout_(options), memory_(memory) {}
+      : options_(options), layout_(options), memory_(memory) {}
 
   Result<View> vector(const NamedTensor& source) override {
     const MutableView target = layout_.place(memory_, source.view.dtype, source.view.shape);
@@ -83,37 +84,74 @@ class PackedPlacer : public WeightPlacer {
     }
     kernels::LinearWeight weight;
     weight.num_blocks = 1;
-    weight.blocks[0].weight =
-        TRY(stack(weights, layout_.matrix_dtype(weights[0].view.dtype)));
-    if (!biases.empty()) {
-      weight.blocks[0].bias = TRY(stack(biases, biases[0].view.dtype));
+    kernels::LinearBlock& block = weight.blocks[0];
+    if (options_.matrices_in_fp8) {
+      TRY(stack_quantized(weights, block));
+    } else {
+      block.weight = TRY(stack(weights, layout_.matrix_dtype(weights[0].view.dtype)));
     }
+    if (!biases.empty()) block.bias = TRY(stack(biases, biases[0].view.dtype));
     return weight;
   }
 
  protected:
   // Brings the tensor to `target`, converted to its type.
   virtual Result<void> fill(const NamedTensor& source, const MutableView& target) = 0;
+  // The same to fp8, with a scale for each row.
+  virtual Result<void> fill_quantized(const NamedTensor& source, const MutableView& target,
+                                      const MutableView& scales) = 0;
+
+  const WeightOptions& options_;
 
   PackedLayout layout_;
 
  private:
+  static std::int64_t num_rows(const std::vector<NamedTensor>& tensors) {
+    std::int64_t sum = 0;
+    for (const NamedTensor& each : tensors) sum += each.view.shape[0];
+    return sum;
+  }
+
+  // Rows [first, first + shape[0]) of `whole`.
+  static MutableView rows_of(const MutableView& whole, std::int64_t first, const Shape& shape) {
+    MutableView part{nullptr, whole.dtype, shape};
+    if (whole.data == nullptr) return part;
+    const std::size_t row_bytes =
+        whole.num_bytes() / static_cast<std::size_t>(std::max<std::int64_t>(whole.shape[0], 1));
+    part.data = static_cast<std::byte*>(whole.data) + static_cast<std::size_t>(first) * row_bytes;
+    return part;
+  }
+
   // One array of all the tensors' rows.
   Result<View> stack(const std::vector<NamedTensor>& tensors, DType dtype) {
-    std::array<std::int64_t, 2> dims{};
-    const auto rank = static_cast<std::size_t>(tensors[0].view.shape.rank());
-    std::ranges::copy(tensors[0].view.shape.dims(), dims.begin());
-    dims[0] = 0;
-    for (const NamedTensor& each : tensors) dims[0] += each.view.shape[0];
-    const MutableView whole = layout_.place(memory_, dtype, Shape(std::span(dims).first(rank)));
-    std::size_t offset_bytes = 0;
+    const Shape& first = tensors[0].view.shape;
+    const std::int64_t rows = num_rows(tensors);
+    const MutableView whole =
+        layout_.place(memory_, dtype, first.rank() == 1 ? Shape{rows} : Shape{rows, first[1]});
+    std::int64_t row = 0;
     for (const NamedTensor& each : tensors) {
-      MutableView part{nullptr, dtype, each.view.shape};
-      if (memory_ != nullptr) part.data = static_cast<std::byte*>(whole.data) + offset_bytes;
-      offset_bytes += part.num_bytes();
-      TRY(fill(each, part));
+      TRY(fill(each, rows_of(whole, row, each.view.shape)));
+      row += each.view.shape[0];
     }
     return whole;
+  }
+
+  Result<void> stack_quantized(const std::vector<NamedTensor>& tensors,
+                               kernels::LinearBlock& block) {
+    const std::int64_t rows = num_rows(tensors);
+    const MutableView whole =
+        layout_.place(memory_, DType::kF8E4M3, {rows, tensors[0].view.shape[1]});
+    const MutableView scales = layout_.place(memory_, DType::kF32, {rows});
+    std::int64_t row = 0;
+    for (const NamedTensor& each : tensors) {
+      const std::int64_t count = each.view.shape[0];
+      TRY(fill_quantized(each, rows_of(whole, row, each.view.shape),
+                         rows_of(scales, row, {count})));
+      row += count;
+    }
+    block.weight = whole;
+    block.scales = scales;
+    return {};
   }
 
   std::byte* memory_;
@@ -132,6 +170,10 @@ class MeasuringPlacer final : public PackedPlacer {
     total_bytes_ = layout_.used_bytes();
     return {};
   }
+  Result<void> fill_quantized(const NamedTensor&, const MutableView&, const MutableView&) override {
+    total_bytes_ = layout_.used_bytes();
+    return {};
+  }
   std::size_t& total_bytes_;
 };
 
@@ -146,12 +188,14 @@ class UploadingPlacer final : public PackedPlacer {
     for (Staging& each : placer->staging_) {
       each.buffer = TRY(device.allocate(kPieceElements * sizeof(float), device::Place::kHost));
     }
+    if (options.matrices_in_fp8) {
+      placer->wide_ = TRY(device.allocate(kPieceElements * sizeof(float)));
+    }
     return std::unique_ptr<WeightPlacer>(std::move(placer));
   }
 
   UploadingPlacer(const WeightOptions& options, device::Buffer memory)
       : PackedPlacer(options, static_cast<std::byte*>(memory.data())),
-        options_(options),
         memory_(std::move(memory)),
         threads_(std::min(base::usable_cores(), kMaxThreads)) {}
 
@@ -170,26 +214,59 @@ class UploadingPlacer final : public PackedPlacer {
 
   Result<void> fill(const NamedTensor& source, const MutableView& target) override {
     const std::int64_t count = source.view.shape.num_elements();
-    const std::size_t source_size = tensor::size_bytes(source.view.dtype);
-    const std::size_t target_size = tensor::size_bytes(target.dtype);
     for (std::int64_t first = 0; first < count; first += kPieceElements) {
       const std::int64_t size = std::min(kPieceElements, count - first);
-      const auto offset = static_cast<std::size_t>(first);
-      const View piece{static_cast<const std::byte*>(source.view.data) + offset * source_size,
-                       source.view.dtype,
-                       {size}};
-      Staging& staging = staging_[num_pieces_++ % staging_.size()];
-      TRY(stream_->wait(staging.sent));
-      const MutableView staged{staging.buffer.data(), target.dtype, {size}};
-      TRY(stage(source.name, piece, staged));
-      stream_->copy_to_device(static_cast<std::byte*>(target.data) + offset * target_size,
-                              staged.data, staged.num_bytes());
-      staging.sent = stream_->mark();
+      const auto offset = static_cast<std::size_t>(first) * tensor::size_bytes(target.dtype);
+      TRY(send(source, first, size,
+               {static_cast<std::byte*>(target.data) + offset, target.dtype, {size}}));
     }
+    report(source);
+    return {};
+  }
+
+  // Whole rows go to the device as they are stored, and are quantized there.
+  Result<void> fill_quantized(const NamedTensor& source, const MutableView& target,
+                              const MutableView& scales) override {
+    const std::int64_t rows = source.view.shape[0];
+    const std::int64_t width = source.view.shape[1];
+    const std::int64_t piece_rows = std::max<std::int64_t>(kPieceElements / width, 1);
+    CHECK(width <= kPieceElements, "a row of {} numbers", width);
+    for (std::int64_t first = 0; first < rows; first += piece_rows) {
+      const std::int64_t count = std::min(piece_rows, rows - first);
+      const MutableView wide{wide_.data(), source.view.dtype, {count, width}};
+      TRY(send(source, first * width, count * width, wide));
+      kernels::quantize_rows(
+          {.x = wide,
+           .y = {static_cast<std::byte*>(target.data) + static_cast<std::size_t>(first * width),
+                 DType::kF8E4M3,
+                 {count, width}},
+           .scales = {static_cast<float*>(scales.data) + first, DType::kF32, {count}}},
+          *stream_);
+    }
+    report(source);
+    return {};
+  }
+
+  // Sends elements [first, first + size) of the tensor to `target`, in the target's type.
+  Result<void> send(const NamedTensor& source, std::int64_t first, std::int64_t size,
+                    const MutableView& target) {
+    const View piece{static_cast<const std::byte*>(source.view.data) +
+                         static_cast<std::size_t>(first) * tensor::size_bytes(source.view.dtype),
+                     source.view.dtype,
+                     {size}};
+    Staging& staging = staging_[num_pieces_++ % staging_.size()];
+    TRY(stream_->wait(staging.sent));
+    const MutableView staged{staging.buffer.data(), target.dtype, {size}};
+    TRY(stage(source.name, piece, staged));
+    stream_->copy_to_device(target.data, staged.data, staged.num_bytes());
+    staging.sent = stream_->mark();
+    return {};
+  }
+
+  void report(const NamedTensor& source) {
     // What has been copied need not stay in memory for this process.
     base::forget_mapped_pages(source.view.data, source.view.num_bytes());
     if (options_.on_progress) options_.on_progress(layout_.used_bytes(), memory_.size_bytes());
-    return {};
   }
 
   // Checks and converts on all threads.
@@ -230,8 +307,8 @@ class UploadingPlacer final : public PackedPlacer {
     return {};
   }
 
-  const WeightOptions& options_;
   device::Buffer memory_;
+  device::Buffer wide_;  // what is about to be quantized
   base::ThreadPool threads_;
   std::unique_ptr<device::Stream> stream_;
   std::array<Staging, 2> staging_;

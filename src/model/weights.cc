@@ -91,7 +91,7 @@ class WeightReader {
   }
 
   Result<NamedTensor> find(const std::string& name, const Shape& shape) {
-    NamedTensor found{name, TRY(folder_.tensor(name, shape))};
+    NamedTensor found { name, TRY(folder_.tensor(name, shape)) };
     source_bytes_ += found.view.num_bytes();
     return found;
   }

@@ -41,6 +41,9 @@ struct WeightViews {
 
 struct WeightOptions {
   tensor::DType compute_dtype = tensor::DType::kBF16;  // kF32 | kBF16; on a GPU also kF16
+  // On a GPU that computes in it: matrices become f8_e4m3 with a scale for each output, embedding,
+  // norms and biases stay.
+  bool matrices_in_fp8 = false;
   bool check_finite = true;
   // Called now and then with the bytes that are in place and their number.
   std::function<void(std::size_t done_bytes, std::size_t total_bytes)> on_progress;

@@ -46,6 +46,21 @@ std::string CudaDevice::name() const {
   return text;
 }
 
+bool CudaDevice::supports(tensor::DType dtype) const {
+  switch (dtype) {
+    case tensor::DType::kF32:
+    case tensor::DType::kF16:
+    case tensor::DType::kI8:
+      return true;
+    case tensor::DType::kBF16:
+      return properties_.code_architecture >= 80;
+    case tensor::DType::kF8E4M3:
+      return properties_.code_architecture >= 89;
+    default:
+      return false;
+  }
+}
+
 MemoryStatus CudaDevice::memory() const {
   use();
   std::size_t available = 0;

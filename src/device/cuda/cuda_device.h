@@ -17,7 +17,7 @@ namespace fathom::device {
 
 struct CudaProperties {
   int ordinal = 0;
-  std::string name;  // "NVIDIA H200"
+  std::string name;           // "NVIDIA H200"
   int architecture = 0;       // the GPU's: 90 is compute capability 9.0
   int code_architecture = 0;  // of this build's code that runs on it, at most `architecture`
   int num_multiprocessors = 0;
@@ -34,6 +34,7 @@ class CudaDevice final : public Device {
   std::string name() const override;
   base::Result<Buffer> allocate(std::size_t num_bytes, Place place) override;
   MemoryStatus memory() const override;
+  bool supports(tensor::DType dtype) const override;
   bool reads_host_memory() const override { return false; }
   bool records_steps() const override { return true; }
   base::Result<std::unique_ptr<Stream>> create_stream() override;
