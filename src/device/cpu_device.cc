@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -54,6 +55,18 @@ std::size_t cgroup_available_bytes() {
   unsigned long long current_bytes = 0;
   if (!(max_file >> max_bytes) || !(current_file >> current_bytes)) return 0;
   return max_bytes > current_bytes ? static_cast<std::size_t>(max_bytes - current_bytes) : 1;
+}
+
+// Makes the kernel back every page now. Kernels before 5.14 cannot be asked: there each is touched.
+bool populate(void* data, std::size_t num_bytes) {
+#ifdef MADV_POPULATE_WRITE
+  if (::madvise(data, num_bytes, MADV_POPULATE_WRITE) == 0) return true;
+  if (errno != EINVAL) return false;
+#endif
+  constexpr std::size_t kPageBytes = 4096;
+  auto* const bytes = static_cast<volatile std::byte*>(data);
+  for (std::size_t i = 0; i < num_bytes; i += kPageBytes) bytes[i] = std::byte{0};
+  return true;
 }
 
 }  // namespace
@@ -120,10 +133,20 @@ base::Result<Buffer> CpuDevice::allocate(std::size_t num_bytes) {
   }
   // Fewer TLB misses when weights and cache stream by; a refusal costs speed only.
   if (num_bytes >= kHugePageBytes) ::madvise(data, num_bytes, MADV_HUGEPAGE);
+  if (!populate(data, num_bytes)) {
+    const std::string reason = base::errno_text(errno);
+    ::munmap(data, num_bytes);
+    return base::fail(base::ErrorCode::kResourceExhausted, "host memory",
+                      "cannot get {} MiB from the system: {}", num_bytes >> 20, reason);
+  }
+  host_bytes_ += num_bytes;
   return Buffer(this, data, num_bytes);
 }
 
-void CpuDevice::free(void* data, std::size_t num_bytes) noexcept { ::munmap(data, num_bytes); }
+void CpuDevice::free(void* data, std::size_t num_bytes) noexcept {
+  ::munmap(data, num_bytes);
+  host_bytes_ -= num_bytes;
+}
 
 base::Result<std::unique_ptr<Stream>> CpuDevice::create_stream() {
   return std::make_unique<CpuStream>(*this);

@@ -1,6 +1,7 @@
 // CpuDevice: host memory, and streams whose operations run at once on a pool of pinned threads.
 #pragma once
 
+#include <atomic>
 #include <string_view>
 #include <vector>
 
@@ -18,7 +19,7 @@ std::string_view name(CpuIsa isa);
 // What this processor and its operating system can run, best last.
 std::vector<CpuIsa> usable_isas();
 
-class CpuDevice final : public Device {
+class CpuDevice : public Device {
  public:
   CpuDevice(CpuIsa isa, int num_threads) : isa_(isa), pool_(num_threads) {}
 
@@ -26,6 +27,7 @@ class CpuDevice final : public Device {
   std::string name() const override;
   base::Result<Buffer> allocate(std::size_t num_bytes) override;
   base::Result<std::unique_ptr<Stream>> create_stream() override;
+  std::size_t host_bytes() const override { return host_bytes_; }
 
   CpuIsa isa() const { return isa_; }
   base::ThreadPool& pool() { return pool_; }
@@ -35,6 +37,7 @@ class CpuDevice final : public Device {
 
   CpuIsa isa_;
   base::ThreadPool pool_;
+  std::atomic<std::size_t> host_bytes_{0};
 };
 
 }  // namespace fathom::device

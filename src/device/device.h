@@ -77,9 +77,12 @@ class Device {
   virtual DeviceKind kind() const = 0;
   // For people: "cpu, avx512_bf16, 2 threads".
   virtual std::string name() const = 0;
-  // Zero-filled memory; kResourceExhausted says how much was asked for and how much there is.
+  // Zero-filled memory that is there, not only promised: touching it later cannot fail.
+  // kResourceExhausted says how much was asked for and how much there is.
   virtual base::Result<Buffer> allocate(std::size_t num_bytes) = 0;
   virtual base::Result<std::unique_ptr<Stream>> create_stream() = 0;
+  // What is allocated now of this process's own memory; 0 where a device has its own.
+  virtual std::size_t host_bytes() const { return 0; }
 
  private:
   friend class Buffer;
