@@ -86,7 +86,6 @@ Result<std::unique_ptr<Engine>> Engine::create(
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer, device::Device& device,
     const EngineOptions& options) {
   const spec::ModelSpec& spec = weights->spec();
-  const std::size_t runtime_bytes = private_memory_bytes();
   const KvPlan kv = TRY(plan_kv(spec, {.max_context_tokens = options.max_context_tokens,
                                        .max_batch_size = options.max_batch_size,
                                        .memory_bytes = options.kv_memory_bytes,
@@ -109,8 +108,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
                            .max_logit_rows = std::min(max_logit_rows, limits.max_step_tokens),
                            .max_context_tokens = kv.max_context_tokens};
   auto runner = TRY(Runner::create(weights, device, runner_options));
-  std::unique_ptr<Engine> engine(
-      new Engine(std::move(runner), Scheduler(limits, kv.shape.num_blocks), options));
+  std::unique_ptr<Engine> engine(new Engine(
+      std::move(runner), Scheduler(limits, kv.shape.num_blocks, options.blocks), options));
   engine->tokenizer_ = std::move(tokenizer);
   for (const std::int64_t id : spec.eos_token_ids) {
     engine->end_tokens_.push_back(static_cast<TokenId>(id));
@@ -121,7 +120,6 @@ Result<std::unique_ptr<Engine>> Engine::create(
                      .kv_bytes = engine->runner_.kv_bytes(),
                      .workspace_bytes = engine->runner_.workspace_bytes(),
                      .logits_bytes = engine->runner_.logits_bytes(),
-                     .runtime_bytes = runtime_bytes,
                      .kv_tokens = kv.shape.num_blocks * kBlockTokens};
   engine->max_context_tokens_ = kv.max_context_tokens;
   engine->num_valid_tokens_ = runner_options.num_valid_tokens;
@@ -130,6 +128,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
   engine->output_ =
       std::make_unique<OutputThread>([raw = engine.get()](RequestId id) { raw->cancel(id); });
   engine->thread_ = std::thread(&Engine::run, engine.get());
+  const std::size_t private_bytes = private_memory_bytes();
+  engine->ledger_.runtime_bytes = private_bytes - std::min(private_bytes, device.host_bytes());
   return engine;
 }
 
@@ -198,6 +198,7 @@ Result<RequestId> Engine::submit(GenerationRequest request, DeltaCallback on_del
                                    : max_context_tokens_;
   if (request.grammar) sequence->matcher.emplace(request.grammar, *grammar_vocabulary_);
   sequence->request = std::move(request);
+  scheduler_.prepare(*sequence);
   return enqueue(std::move(sequence), [&](RequestId id) {
     return std::make_shared<Answer>(id, std::move(text), std::move(on_delta));
   });

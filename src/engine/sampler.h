@@ -59,7 +59,7 @@ class Sampler {
   // The result of rows[index] of the last enqueue(), once the stream has run it.
   LogitResult result(std::size_t index, const LogitRow& row) const;
 
-  std::size_t size_bytes() const { return memory_.size_bytes(); }
+  std::size_t size_bytes() const { return memory_.size_bytes() + count_memory_.size_bytes(); }
 
  private:
   // Byte offsets into the device's memory and, as far as they are copied, the host's mirror.
