@@ -46,13 +46,13 @@ Result<engine::SamplingParameters> sampling_of(const GenerationOptions& options,
   return sampling;
 }
 
-// A word, and the same after a space if that is another token at its beginning.
+// A word, and the same after a space: their tokens may differ in kind and number.
 Result<void> add_bad_word(const std::string& word, const tokenizer::Tokenizer& tokenizer,
                           engine::StopConditions& stop) {
   const auto plain = TRY(tokenizer.encode(word, {.add_special = false}));
   const auto spaced = TRY(tokenizer.encode(" " + word, {.add_special = false}));
   if (!plain.empty()) stop.bad_words.push_back(plain);
-  if (spaced.size() == plain.size() && spaced != plain) stop.bad_words.push_back(spaced);
+  if (spaced != plain) stop.bad_words.push_back(spaced);
   return {};
 }
 
