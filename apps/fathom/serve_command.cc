@@ -1,5 +1,6 @@
 // fathom serve: OpenAI's API over one model.
 #include <fmt/core.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -93,6 +94,7 @@ serve::MetricsOptions metrics_options(const Flags& flags, const std::string& nam
       flags.metric_names == "vllm" ? serve::MetricNames::kVllm : serve::MetricNames::kFathom;
   options.model_name = name;
   options.max_context_tokens = engine.max_context_tokens();
+  options.max_draft_tokens = flags.engine.max_draft_tokens;
   const std::int64_t num_blocks = engine.status().num_kv_blocks;
   options.cache = {.block_size_tokens = engine.ledger().kv_tokens / num_blocks,
                    .num_blocks = num_blocks,
@@ -107,9 +109,26 @@ void record(serve::Metrics& metrics, const engine::StepReport& step) {
   metrics.record_step(step.num_tokens);
   if (step.cache_queries > 0) metrics.record_prefix_cache(step.cache_queries, step.cache_hits);
   for (std::int64_t i = 0; i < step.num_pauses; ++i) metrics.record_preemption();
-  if (step.num_drafts > 0) {
-    metrics.record_speculation(step.num_drafts, step.num_draft_tokens, step.num_accepted_tokens);
+  if (step.num_drafts > 0 || !step.accepted_at.empty()) {
+    metrics.record_speculation({step.num_drafts, step.num_draft_tokens, step.accepted_at});
   }
+}
+
+// The engine runs before there are metrics, which tell of its size: until then nothing is counted.
+void observe(engine::EngineOptions& options, const std::atomic<serve::Metrics*>& metrics) {
+  const auto seconds = [](engine::BlockObserver::Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  options.on_step = [&metrics](const engine::StepReport& step) {
+    if (serve::Metrics* const known = metrics) record(*known, step);
+  };
+  options.blocks.on_reuse = [&metrics, seconds](auto since_use) {
+    if (serve::Metrics* const known = metrics) known->record_block_reuse(seconds(since_use));
+  };
+  options.blocks.on_evict = [&metrics, seconds](auto since_taken, auto since_use) {
+    serve::Metrics* const known = metrics;
+    if (known) known->record_block_eviction(seconds(since_taken), seconds(since_use));
+  };
 }
 
 void warn_of_limits(const LoadedModel& model, const std::string& name,
@@ -124,6 +143,42 @@ void warn_of_limits(const LoadedModel& model, const std::string& name,
   }
 }
 
+// Connections are still taken while something runs, so that probes are told that it stops, and
+// clients when to come again; then those that are open end.
+void drain(serve::Service& service, net::HttpServer& server, std::chrono::milliseconds timeout) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kFlush{1'000};  // for answers that were written just now
+  service.set_readiness(serve::Readiness::kDraining);
+  const auto deadline = Clock::now() + timeout;
+  const bool is_idle = service.wait_until_idle(timeout);
+  const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+  const bool is_closed = server.drain(is_idle ? std::max(rest, kFlush) : rest);
+  if (!is_idle || !is_closed) {
+    base::log_warning("{} requests were cut off", service.num_open_requests());
+  }
+}
+
+// Connections and everything else in files: systems often allow 1024 of them unless asked.
+void allow_files(std::size_t count) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= count) return;
+  limit.rlim_cur = std::min<rlim_t>(count, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < count) {
+    base::log_warning("only {} files may be open, which bounds the connections; raise ulimit -n",
+                      limit.rlim_cur);
+  }
+}
+
+// Room for all that run and wait, and for those that are refused.
+void size_connections(Flags& flags, const engine::Generator& generator) {
+  constexpr std::size_t kOthers = 256;
+  const auto num_requests =
+      static_cast<std::size_t>(flags.engine.max_batch_size + flags.engine.max_queue);
+  flags.http.max_connections = std::max(flags.http.max_connections, num_requests + kOthers);
+  flags.http.retry_after = [&generator] { return generator.retry_after(); };
+  allow_files(2 * flags.http.max_connections + kOthers);
+}
+
 Result<void> serve(Flags& flags) {
   const sigset_t signals = block_stop_signals();
   auto gateway_parts = TRY(gateway_options(flags));
@@ -133,12 +188,10 @@ Result<void> serve(Flags& flags) {
   if (flags.queue_seconds > 0) {
     flags.service.queue_deadline = std::chrono::seconds(flags.queue_seconds);
   }
-  // The engine runs before there are metrics, which tell of its size; and ends before they do.
+  // Made after the engine, gone after it.
   std::unique_ptr<serve::Metrics> metrics;
   std::atomic<serve::Metrics*> step_metrics{nullptr};
-  flags.engine.on_step = [&step_metrics](const engine::StepReport& step) {
-    if (serve::Metrics* const known = step_metrics) record(*known, step);
-  };
+  observe(flags.engine, step_metrics);
   const auto engine =
       TRY(engine::Engine::create(model.weights, model.tokenizer, *model.device, flags.engine));
   print_ledger(engine->ledger());
@@ -153,6 +206,7 @@ Result<void> serve(Flags& flags) {
                           .splits_reasoning = model.tokenizer->token_of("<think>").has_value()},
                          generator, flags.service);
   serve::Gateway gateway(service, *metrics, generator, std::move(gateway_parts));
+  size_connections(flags, generator);
   const auto server = TRY(net::HttpServer::start(
       flags.http, [&gateway](const auto& exchange) { gateway.handle(exchange); }));
   print_address(flags, name, server->port());
@@ -161,10 +215,7 @@ Result<void> serve(Flags& flags) {
   base::log_info("{}: {} requests may take up to {} s to end",
                  signal == SIGINT ? "interrupted" : "terminated", service.num_open_requests(),
                  flags.drain_seconds);
-  service.set_readiness(serve::Readiness::kDraining);
-  if (!server->drain(std::chrono::seconds(flags.drain_seconds))) {
-    base::log_warning("{} requests were cut off", service.num_open_requests());
-  }
+  drain(service, *server, std::chrono::seconds(flags.drain_seconds));
   return {};
 }
 
@@ -233,7 +284,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 1024));
   command->add_option("--max-queue", flags->engine.max_queue, "requests that may wait")
       ->capture_default_str()
-      ->check(CLI::Range(0, 1'000'000));
+      ->check(CLI::Range(1, 1'000'000));
   command
       ->add_option("--reserve-tokens", flags->engine.reserve_tokens,
                    "room kept for the answer of a request that names no max_tokens")

@@ -19,7 +19,7 @@ std::string_view name(CpuIsa isa);
 // What this processor and its operating system can run, best last.
 std::vector<CpuIsa> usable_isas();
 
-class CpuDevice final : public Device {
+class CpuDevice : public Device {
  public:
   CpuDevice(CpuIsa isa, int num_threads) : isa_(isa), pool_(num_threads) {}
 

@@ -89,11 +89,13 @@ KvDemand kv_demand(const EngineOptions& options, const device::Device& device) {
           .dtype = options.kv_dtype};
 }
 
-// What is taken beside the arrays: on a GPU by its context, code and recordings, and whoever else
-// uses it; on the host by the process itself, `private_bytes` before the engine's arrays.
-std::size_t runtime_bytes(const device::Device& device, std::size_t private_bytes) {
-  if (device.reads_host_memory()) return private_bytes;
-  return device.memory().used_bytes - device.memory().allocated_bytes;
+// What is taken beside the device's arrays: on a GPU by its context, code and recordings, and
+// whoever else uses it; on the host by the process itself.
+std::size_t runtime_bytes(const device::Device& device) {
+  const device::MemoryStatus memory = device.memory();
+  const std::size_t taken =
+      device.reads_host_memory() ? private_memory_bytes() : memory.used_bytes;
+  return taken - std::min(taken, memory.allocated_bytes);
 }
 
 }  // namespace
@@ -110,7 +112,6 @@ Result<std::unique_ptr<Engine>> Engine::create(
     const EngineOptions& asked) {
   const spec::ModelSpec& spec = weights->spec();
   const EngineOptions options = with_defaults(asked, device);
-  const std::size_t private_bytes = private_memory_bytes();
   const SchedulerLimits limits{
       .max_step_tokens = std::max(options.max_step_tokens, options.max_batch_size),
       .max_batch_size = options.max_batch_size,
@@ -132,8 +133,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
   auto runner = TRY(Runner::create(weights, device, runner_options));
   const KvPlan kv = TRY(plan_kv(spec, kv_demand(options, device)));
   TRY(runner.allocate_kv(kv.shape, device));
-  std::unique_ptr<Engine> engine(
-      new Engine(std::move(runner), Scheduler(limits, kv.shape.num_blocks), options));
+  std::unique_ptr<Engine> engine(new Engine(
+      std::move(runner), Scheduler(limits, kv.shape.num_blocks, options.blocks), options));
   engine->tokenizer_ = std::move(tokenizer);
   for (const std::int64_t id : spec.eos_token_ids) {
     engine->end_tokens_.push_back(static_cast<TokenId>(id));
@@ -144,7 +145,6 @@ Result<std::unique_ptr<Engine>> Engine::create(
                      .kv_bytes = engine->runner_.kv_bytes(),
                      .workspace_bytes = engine->runner_.workspace_bytes(),
                      .logits_bytes = engine->runner_.logits_bytes(),
-                     .runtime_bytes = runtime_bytes(device, private_bytes),
                      .kv_tokens = kv.shape.num_blocks * kBlockTokens};
   engine->max_context_tokens_ = std::min(kv.max_context_tokens, most.max_context_tokens);
   engine->num_valid_tokens_ = runner_options.num_valid_tokens;
@@ -153,6 +153,7 @@ Result<std::unique_ptr<Engine>> Engine::create(
   engine->output_ =
       std::make_unique<OutputThread>([raw = engine.get()](RequestId id) { raw->cancel(id); });
   engine->thread_ = std::thread(&Engine::run, engine.get());
+  engine->ledger_.runtime_bytes = runtime_bytes(device);
   return engine;
 }
 
@@ -221,6 +222,7 @@ Result<RequestId> Engine::submit(GenerationRequest request, DeltaCallback on_del
                                    : max_context_tokens_;
   if (request.grammar) sequence->matcher.emplace(request.grammar, *grammar_vocabulary_);
   sequence->request = std::move(request);
+  scheduler_.prepare(*sequence);
   return enqueue(std::move(sequence), [&](RequestId id) {
     return std::make_shared<Answer>(id, std::move(text), std::move(on_delta));
   });

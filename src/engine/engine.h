@@ -36,6 +36,7 @@ struct StepReport {
   std::int64_t num_drafts = 0;
   std::int64_t num_draft_tokens = 0;
   std::int64_t num_accepted_tokens = 0;
+  std::vector<std::int64_t> accepted_at;  // of these, how many were the i-th guess of their draft
   // The step thread's time for this step, without the device's kernels and copies.
   std::chrono::nanoseconds host_time{0};
 };
@@ -53,6 +54,7 @@ struct EngineOptions {
   bool use_prefix_cache = true;
   // Called on the step thread after each step: must be fast.
   std::function<void(const StepReport&)> on_step;
+  BlockObserver blocks;  // called on the step thread too
 };
 
 class Engine final : public Generator {

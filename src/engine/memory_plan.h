@@ -37,7 +37,7 @@ struct MemoryLedger {
   std::size_t kv_bytes = 0;
   std::size_t workspace_bytes = 0;
   std::size_t logits_bytes = 0;
-  std::size_t runtime_bytes = 0;  // of the process itself: code's data, vocabulary, stacks
+  std::size_t runtime_bytes = 0;  // what the process has beside these: vocabulary, stacks, buffers
   std::int64_t kv_tokens = 0;     // tokens that kv_bytes hold
 };
 

@@ -171,6 +171,7 @@ void CudaStream::note_error(int cuda_error, std::string_view what) {
   if (cuda_error == cudaSuccess || noted_error_ != 0) return;
   noted_error_ = cuda_error;
   noted_what_ = what;
+  device_.set_lost();
 }
 
 Result<void> CudaStream::result_of(int cuda_error, std::string_view what) {
