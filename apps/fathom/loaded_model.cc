@@ -20,11 +20,13 @@ using base::fail;
 using base::Result;
 using tensor::DType;
 
-// The snapshot folders of the hub's cache are named by commit: the name asked for says more.
+// The snapshot folders of the hub's cache are named by commit: the name pulled by says more.
 std::string display_name(const std::string& asked, const std::filesystem::path& folder) {
   if (folder != std::filesystem::path(asked)) return asked;
-  const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
-  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+  std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
+  const std::string pulled = checkpoint::snapshot_name(whole);
+  return pulled.empty() ? whole.filename().string() : pulled;
 }
 
 Result<DType> compute_dtype(const ModelFlags& flags, const checkpoint::ModelFolder& folder) {
