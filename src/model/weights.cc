@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "checkpoint/finite.h"
@@ -46,7 +47,7 @@ class WeightLoader {
           TRY(matrix("lm_head.weight", spec.vocab_rows, spec.hidden_size));
     }
     weights_.head_.num_blocks = 1;
-    return {};
+    return refuse_unused();
   }
 
  private:
@@ -103,7 +104,24 @@ class WeightLoader {
     const View found = TRY(weights_.folder_->tensor(name, shape));
     if (options_.check_finite) TRY(checkpoint::check_finite(found, name));
     weights_.total_bytes_ += found.num_bytes();
+    used_.insert(name);
     return found;
+  }
+
+  // A bias that the configuration does not mention, a norm of another architecture: what is left
+  // over would have changed the output.
+  Result<void> refuse_unused() const {
+    for (const std::string& name : weights_.folder_->tensor_names()) {
+      // Older files keep the rotary frequencies, and a copy of the head that is tied.
+      const bool is_redundant = name.ends_with(".rotary_emb.inv_freq") ||
+                                (name == "lm_head.weight" && weights_.spec().tied_embeddings);
+      if (used_.contains(name) || is_redundant) continue;
+      return base::fail(base::ErrorCode::kInvalidArgument, weights_.folder_->path().native(),
+                        "tensor '{}' has no place in the {} that config.json describes: its "
+                        "architecture or one of its flags is wrong",
+                        name, spec::name(weights_.spec().architecture));
+    }
+    return {};
   }
 
   Result<View> copy(const View& source, DType dtype) {
@@ -120,6 +138,7 @@ class WeightLoader {
   Weights& weights_;
   device::Device& device_;
   const WeightOptions& options_;
+  std::unordered_set<std::string> used_;
 };
 
 Result<Weights> Weights::load(std::shared_ptr<const checkpoint::ModelFolder> folder,
