@@ -41,8 +41,7 @@ checkpoint::IdentityProbe probe(const LoadedModel& model) {
   checkpoint::IdentityProbe made;
   made.encode = [&model](std::string_view text) -> Result<std::vector<std::int32_t>> {
     std::vector<std::int32_t> ids;
-    for (const auto token :
-         TRY(model.tokenizer->encode(text, {.add_special = false, .plain_ranges = {}}))) {
+    for (const auto token : TRY(model.tokenizer->encode(text))) {
       ids.push_back(base::index(token));
     }
     return ids;
