@@ -22,11 +22,13 @@ using base::fail;
 using base::Result;
 using tensor::DType;
 
-// The snapshot folders of the hub's cache are named by commit: the name asked for says more.
+// The snapshot folders of the hub's cache are named by commit: the name pulled by says more.
 std::string display_name(const std::string& asked, const std::filesystem::path& folder) {
   if (folder != std::filesystem::path(asked)) return asked;
-  const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
-  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+  std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
+  const std::string pulled = checkpoint::snapshot_name(whole);
+  return pulled.empty() ? whole.filename().string() : pulled;
 }
 
 // How a model is computed, and what its matrices are stored as.
@@ -92,8 +94,7 @@ checkpoint::IdentityProbe probe(const LoadedModel& model) {
   checkpoint::IdentityProbe made;
   made.encode = [&model](std::string_view text) -> Result<std::vector<std::int32_t>> {
     std::vector<std::int32_t> ids;
-    for (const auto token :
-         TRY(model.tokenizer->encode(text, {.add_special = false, .plain_ranges = {}}))) {
+    for (const auto token : TRY(model.tokenizer->encode(text))) {
       ids.push_back(base::index(token));
     }
     return ids;

@@ -53,16 +53,19 @@ void print_ledger(const engine::MemoryLedger& ledger) {
       mib(ledger.workspace_bytes), mib(ledger.logits_bytes), mib(ledger.runtime_bytes));
 }
 
-void print_address(const Flags& flags, const std::string& name, std::uint16_t port) {
+void print_address(const Flags& flags, const std::string& name, bool has_template,
+                   std::uint16_t port) {
   const bool is_secure = !flags.http.tls_certificate_file.empty();
+  const bool is_ipv6 = flags.http.host.find(':') != std::string::npos;
   const std::string url =
-      fmt::format("{}://{}:{}", is_secure ? "https" : "http", flags.http.host, port);
+      fmt::format("{}://{}:{}", is_secure ? "https" : "http",
+                  is_ipv6 ? "[" + flags.http.host + "]" : flags.http.host, port);
   fmt::print("Serving {} at {}\nTry it:\n\n", name, url);
-  fmt::print(
-      "curl {}/v1/chat/completions -H 'Content-Type: application/json' -d "
-      "'{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": "
-      "\"What is GPTQ?\"}}]}}'\n\n",
-      url, name);
+  fmt::print("curl {}/v1/{} -H 'Content-Type: application/json'{} -d '{{\"model\": \"{}\", {}}}'\n\n",
+             url, has_template ? "chat/completions" : "completions",
+             flags.api_key_file.empty() ? "" : " -H 'Authorization: Bearer YOUR_KEY'", name,
+             has_template ? R"("messages": [{"role": "user", "content": "What is GPTQ?"}])"
+                          : R"("prompt": "GPTQ is", "max_tokens": 64)");
   fmt::print("Stop with Ctrl-C.\n");
   std::fflush(stdout);
 }
@@ -200,6 +203,7 @@ Result<void> serve(Flags& flags) {
   metrics = std::make_unique<serve::Metrics>(metrics_options(flags, name, *engine));
   step_metrics = metrics.get();
   serve::MeasuredGenerator generator(*engine, *metrics);
+  const bool has_template = model.chat_template.has_value();
   serve::Service service({.name = name,
                           .tokenizer = model.tokenizer,
                           .chat_template = std::move(model.chat_template),
@@ -209,7 +213,7 @@ Result<void> serve(Flags& flags) {
   size_connections(flags, generator);
   const auto server = TRY(net::HttpServer::start(
       flags.http, [&gateway](const auto& exchange) { gateway.handle(exchange); }));
-  print_address(flags, name, server->port());
+  print_address(flags, name, has_template, server->port());
   int signal = 0;
   ::sigwait(&signals, &signal);
   base::log_info("{}: {} requests may take up to {} s to end",

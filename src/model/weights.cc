@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "model/weight_placer.h"
@@ -41,6 +42,7 @@ class WeightReader {
       const Part head[] = {{"lm_head", spec.vocab_rows}};
       views.head = TRY(linear("", head, spec.hidden_size, false));
     }
+    TRY(refuse_unused());
     return views;
   }
 
@@ -93,12 +95,30 @@ class WeightReader {
   Result<NamedTensor> find(const std::string& name, const Shape& shape) {
     NamedTensor found { name, TRY(folder_.tensor(name, shape)) };
     source_bytes_ += found.view.num_bytes();
+    used_.insert(name);
     return found;
+  }
+
+  // A bias that the configuration does not mention, a norm of another architecture: what is left
+  // over would have changed the output.
+  Result<void> refuse_unused() const {
+    for (const std::string& name : folder_.tensor_names()) {
+      // Older files keep the rotary frequencies, and a copy of the head that is tied.
+      const bool is_redundant = name.ends_with(".rotary_emb.inv_freq") ||
+                                (name == "lm_head.weight" && folder_.spec().tied_embeddings);
+      if (used_.contains(name) || is_redundant) continue;
+      return base::fail(base::ErrorCode::kInvalidArgument, folder_.path().native(),
+                        "tensor '{}' has no place in the {} that config.json describes: its "
+                        "architecture or one of its flags is wrong",
+                        name, spec::name(folder_.spec().architecture));
+    }
+    return {};
   }
 
   const checkpoint::ModelFolder& folder_;
   WeightPlacer& placer_;
   std::size_t source_bytes_ = 0;
+  std::unordered_set<std::string> used_;
 };
 
 }  // namespace

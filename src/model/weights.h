@@ -51,8 +51,8 @@ struct WeightOptions {
 
 class Weights {
  public:
-  // Errors name the file and the tensor: missing, of another shape or type, not finite; or say how
-  // much memory is missing.
+  // Errors name the file and the tensor: missing, of another shape or type, not finite, or left
+  // over; or say how much memory is missing.
   static base::Result<Weights> load(std::shared_ptr<const checkpoint::ModelFolder> folder,
                                     device::Device& device, const WeightOptions& options);
 
