@@ -61,14 +61,20 @@ void print_address(const Flags& flags, const std::string& name, bool has_templat
       fmt::format("{}://{}:{}", is_secure ? "https" : "http",
                   is_ipv6 ? "[" + flags.http.host + "]" : flags.http.host, port);
   fmt::print("Serving {} at {}\nTry it:\n\n", name, url);
-  fmt::print("curl {}/v1/{} -H 'Content-Type: application/json'{} -d '{{\"model\": \"{}\", {}}}'\n\n",
-             url, has_template ? "chat/completions" : "completions",
-             flags.api_key_file.empty() ? "" : " -H 'Authorization: Bearer YOUR_KEY'", name,
-             has_template ? R"("messages": [{"role": "user", "content": "What is GPTQ?"}])"
-                          : R"("prompt": "GPTQ is", "max_tokens": 64)");
+  fmt::print(
+      "curl {}/v1/{} -H 'Content-Type: application/json'{} -d '{{\"model\": \"{}\", {}}}'\n\n", url,
+      has_template ? "chat/completions" : "completions",
+      flags.api_key_file.empty() ? "" : " -H 'Authorization: Bearer YOUR_KEY'", name,
+      has_template ? R"("messages": [{"role": "user", "content": "What is GPTQ?"}])"
+                   : R"("prompt": "GPTQ is", "max_tokens": 64)");
   fmt::print("Stop with Ctrl-C.\n");
   std::fflush(stdout);
 }
+
+// What the engine's thread raises when the device is lost.
+constexpr int kDeviceLostSignal = SIGUSR1;
+// Answers that say so go out before the server starts again.
+constexpr std::chrono::seconds kLostDrain{2};
 
 // Blocked before any thread starts, so that sigwait() gets them.
 sigset_t block_stop_signals() {
@@ -76,6 +82,7 @@ sigset_t block_stop_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, kDeviceLostSignal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -173,16 +180,18 @@ void allow_files(std::size_t count) {
 }
 
 // Room for all that run and wait, and for those that are refused.
-void size_connections(Flags& flags, const engine::Generator& generator) {
+void size_connections(Flags& flags, std::int64_t batch_size, const engine::Generator& generator) {
   constexpr std::size_t kOthers = 256;
-  const auto num_requests =
-      static_cast<std::size_t>(flags.engine.max_batch_size + flags.engine.max_queue);
+  const auto num_requests = static_cast<std::size_t>(batch_size + flags.engine.max_queue);
   flags.http.max_connections = std::max(flags.http.max_connections, num_requests + kOthers);
   flags.http.retry_after = [&generator] { return generator.retry_after(); };
   allow_files(2 * flags.http.max_connections + kOthers);
 }
 
-Result<void> serve(Flags& flags) {
+// How serving ended.
+enum class End { kStopped, kDeviceLost };
+
+Result<End> serve(Flags& flags) {
   const sigset_t signals = block_stop_signals();
   auto gateway_parts = TRY(gateway_options(flags));
   LoadedModel model = TRY(load_model(flags.model));
@@ -195,6 +204,7 @@ Result<void> serve(Flags& flags) {
   std::unique_ptr<serve::Metrics> metrics;
   std::atomic<serve::Metrics*> step_metrics{nullptr};
   observe(flags.engine, step_metrics);
+  flags.engine.on_device_lost = [] { ::kill(::getpid(), kDeviceLostSignal); };
   const auto engine =
       TRY(engine::Engine::create(model.weights, model.tokenizer, *model.device, flags.engine));
   print_ledger(engine->ledger());
@@ -210,17 +220,21 @@ Result<void> serve(Flags& flags) {
                           .splits_reasoning = model.tokenizer->token_of("<think>").has_value()},
                          generator, flags.service);
   serve::Gateway gateway(service, *metrics, generator, std::move(gateway_parts));
-  size_connections(flags, generator);
+  size_connections(flags, engine->max_batch_size(), generator);
   const auto server = TRY(net::HttpServer::start(
       flags.http, [&gateway](const auto& exchange) { gateway.handle(exchange); }));
   print_address(flags, name, has_template, server->port());
   int signal = 0;
   ::sigwait(&signals, &signal);
+  if (signal == kDeviceLostSignal) {
+    drain(service, *server, kLostDrain);
+    return End::kDeviceLost;
+  }
   base::log_info("{}: {} requests may take up to {} s to end",
                  signal == SIGINT ? "interrupted" : "terminated", service.num_open_requests(),
                  flags.drain_seconds);
   drain(service, *server, std::chrono::seconds(flags.drain_seconds));
-  return {};
+  return End::kStopped;
 }
 
 // "512MiB", "4GiB", "1073741824".
@@ -309,8 +323,12 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       "GPU what is left");
   add_access_flags(*command, *flags);
   command->callback([flags, &exit_code] {
-    const auto done = serve(*flags);
-    exit_code = done ? kExitOk : report(done.error());
+    const auto end = serve(*flags);
+    if (!end) {
+      exit_code = report(end.error());
+    } else {
+      exit_code = *end == End::kDeviceLost ? report(restart_process()) : kExitOk;
+    }
   });
 }
 

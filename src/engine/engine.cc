@@ -93,8 +93,7 @@ KvDemand kv_demand(const EngineOptions& options, const device::Device& device) {
 // whoever else uses it; on the host by the process itself.
 std::size_t runtime_bytes(const device::Device& device) {
   const device::MemoryStatus memory = device.memory();
-  const std::size_t taken =
-      device.reads_host_memory() ? private_memory_bytes() : memory.used_bytes;
+  const std::size_t taken = device.reads_host_memory() ? private_memory_bytes() : memory.used_bytes;
   return taken - std::min(taken, memory.allocated_bytes);
 }
 
@@ -247,6 +246,10 @@ Result<RequestId> Engine::enqueue(SequencePtr sequence,
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(ErrorCode::kUnavailable, "engine", "the server is shutting down");
+    if (device_is_lost_) {
+      return fail(ErrorCode::kUnavailable, "engine",
+                  "the device has failed and the server starts again; try again later");
+    }
     if (num_queued_ >= options_.max_queue) {
       return fail(ErrorCode::kResourceExhausted, "engine",
                   "{} requests are waiting already; try again later", num_queued_);

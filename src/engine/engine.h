@@ -54,6 +54,9 @@ struct EngineOptions {
   bool use_prefix_cache = true;
   // Called on the step thread after each step: must be fast.
   std::function<void(const StepReport&)> on_step;
+  // Called on the step thread, once, when the device is lost (Device::is_lost): every request has
+  // ended with an error, and none is taken any more. Only a new process can go on.
+  std::function<void()> on_device_lost;
   BlockObserver blocks;  // called on the step thread too
 };
 
@@ -78,6 +81,8 @@ class Engine final : public Generator {
   std::chrono::seconds retry_after() const override;
 
   const MemoryLedger& ledger() const { return ledger_; }
+  // Sequences that run at a time.
+  std::int64_t max_batch_size() const { return options_.max_batch_size; }
   // Ids below this are the model's; above are padding rows of its matrices.
   std::int64_t num_valid_tokens() const { return num_valid_tokens_; }
 
@@ -101,6 +106,7 @@ class Engine final : public Generator {
   void accept_embedding(const SequencePtr& sequence, std::span<const float> sum);
   void end(const SequencePtr& sequence, FinishReason reason, std::optional<base::Error> error = {});
   void end_all(FinishReason reason, const std::optional<base::Error>& error);
+  void fail_step(const base::Error& error);
   void remove(const std::function<bool(const Sequence&)>& is_over, FinishReason reason,
               const std::optional<base::Error>& error);
   void publish_status();
@@ -131,6 +137,7 @@ class Engine final : public Generator {
   std::uint64_t last_id_ = 0;                      // guarded by mutex_
   std::mt19937_64 seeds_{std::random_device{}()};  // guarded by mutex_
   bool stopping_ = false;                          // guarded by mutex_
+  bool device_is_lost_ = false;                    // guarded by mutex_
   EngineStatus status_;                            // guarded by mutex_
   Clock::time_point progress_ = Clock::now();      // guarded by mutex_
   std::chrono::seconds retry_after_{1};            // guarded by mutex_

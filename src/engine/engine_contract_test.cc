@@ -27,7 +27,9 @@ class FaultyDevice final : public device::CpuDevice {
     return CpuDevice::allocate(num_bytes, place);
   }
   base::Result<std::unique_ptr<device::Stream>> create_stream() override;
+  bool is_lost() const override { return is_lost_after_failure && num_waits > failing_wait; }
 
+  std::atomic<bool> is_lost_after_failure{false};
   int num_allocations = 0;
   int failing_allocation = -1;
   std::atomic<int> num_waits{0};
@@ -127,9 +129,40 @@ TEST_F(EngineContract, EveryAllocationMayFail) {
     is_made = engine.has_value();
     if (is_made) break;
     EXPECT_EQ(engine.error().code, base::ErrorCode::kResourceExhausted);
-    EXPECT_EQ(device.memory().allocated_bytes, weights->copied_bytes()) << "leaked by failure " << failing;
+    EXPECT_EQ(device.memory().allocated_bytes, weights->copied_bytes())
+        << "leaked by failure " << failing;
   }
   EXPECT_GE(failing, 4);
+}
+
+TEST_F(EngineContract, ALostDeviceEndsEveryRequestAndTakesNoMore) {
+  FaultyDevice device;
+  device.is_lost_after_failure = true;
+  device.failing_wait = 2;
+  std::atomic<int> num_losses{0};
+  auto engine = Engine::create(load_weights(device), tokenizer_, device,
+                               {.max_batch_size = 1, .on_device_lost = [&] { ++num_losses; }});
+  ASSERT_TRUE(engine);
+  engine_ = *std::move(engine);
+  GenerationRequest asked = request(kStory, 12);
+  asked.stop.ignore_eos = true;
+  Received running;
+  Received waiting;
+  ASSERT_TRUE(engine_->submit(asked, running.callback()));
+  ASSERT_TRUE(engine_->submit(asked, waiting.callback()));
+  for (Received* const each : {&running, &waiting}) {
+    each->wait();
+    EXPECT_EQ(each->finish, FinishReason::kError);
+    ASSERT_TRUE(each->error);
+    EXPECT_NE(each->error->message.find("told to fail"), std::string::npos);
+  }
+  for (int i = 0; i < 1000 && num_losses == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(num_losses, 1);
+  const auto refused = engine_->submit(asked, running.callback());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, base::ErrorCode::kUnavailable);
 }
 
 TEST_F(EngineContract, AFailedStepEndsItsRequestsAndLeavesNothingWrongBehind) {

@@ -128,12 +128,7 @@ bool Engine::collect(StepReport& report) {
   if (!is_in_flight_) return true;
   is_in_flight_ = false;
   if (const auto waited = runner_.wait(); !waited) {
-    base::log_error("a step failed: {}", waited.error().text());
-    runner_.clear_results();
-    end_all(FinishReason::kError, waited.error());
-    scheduler_.forget_contents();
-    output_->push(events_);
-    publish_status();
+    fail_step(waited.error());
     return false;
   }
   const std::span<const LogitRow> rows = runner_.rows();
@@ -147,6 +142,24 @@ bool Engine::collect(StepReport& report) {
   for (const SequencePtr& sequence : scheduler_.running()) scheduler_.publish(*sequence);
   runner_.clear_results();
   return true;
+}
+
+void Engine::fail_step(const base::Error& error) {
+  base::log_error("a step failed: {}", error.text());
+  runner_.clear_results();
+  const bool is_lost = runner_.device_is_lost();
+  if (is_lost) {
+    const std::lock_guard lock(mutex_);
+    device_is_lost_ = true;
+    // Those that came meanwhile end like the others.
+    for (SequencePtr& sequence : submitted_) scheduler_.enqueue(std::move(sequence));
+    submitted_.clear();
+  }
+  end_all(FinishReason::kError, error);
+  scheduler_.forget_contents();
+  output_->push(events_);
+  publish_status();
+  if (is_lost && options_.on_device_lost) options_.on_device_lost();
 }
 
 void Engine::accept(const LogitRow& row, const LogitResult& result, StepReport& report) {

@@ -47,7 +47,8 @@ base::Result<KvPlan> plan_kv(const spec::ModelSpec& spec, const KvDemand& demand
     return fail(ErrorCode::kInvalidArgument, "--max-context",
                 "one sequence of {} tokens needs {} MiB of KV cache, but it has {} MiB; raise "
                 "--kv-memory or lower --max-context",
-                wanted_context, (blocks_per_sequence * block_bytes) >> 20, demand.memory_bytes >> 20);
+                wanted_context, (blocks_per_sequence * block_bytes) >> 20,
+                demand.memory_bytes >> 20);
   }
   if (plan.shape.num_blocks < 1) {
     return fail(ErrorCode::kInvalidArgument, "--kv-memory",

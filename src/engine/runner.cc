@@ -30,9 +30,7 @@ class Stopwatch {
 }  // namespace
 
 Runner::Runner(model::Decoder decoder, StepBuffers buffers, Sampler sampler)
-    : decoder_(std::move(decoder)),
-      buffers_(std::move(buffers)),
-      sampler_(std::move(sampler)) {}
+    : decoder_(std::move(decoder)), buffers_(std::move(buffers)), sampler_(std::move(sampler)) {}
 
 base::Result<Runner> Runner::create(std::shared_ptr<const model::Weights> weights,
                                     device::Device& device, const RunnerOptions& options) {

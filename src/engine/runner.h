@@ -53,6 +53,7 @@ class Runner {
   // Forgets the rows, and with them their sequences.
   void clear_results();
 
+  bool device_is_lost() const { return stream_->device().is_lost(); }
   std::size_t kv_bytes() const { return kv_cache_->size_bytes(); }
   std::size_t logits_bytes() const { return decoder_.logits_bytes(); }
   std::size_t workspace_bytes() const;

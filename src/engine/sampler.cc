@@ -207,7 +207,8 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
       static_cast<std::size_t>(host<std::int32_t>(l.bias_starts)[rows.size()]);
   stream.copy_to_device(device, host_.data(), l.bias_tokens);
   for (const std::size_t offset : {l.bias_tokens, l.bias_values}) {
-    if (wanted.biases) stream.copy_to_device(device + offset, host<std::byte>(offset), num_biases * 4);
+    if (wanted.biases)
+      stream.copy_to_device(device + offset, host<std::byte>(offset), num_biases * 4);
   }
   const auto num_mask_bytes = static_cast<std::size_t>(wanted.num_masks * num_mask_words() * 4);
   stream.copy_to_device(device + l.masks, host<std::byte>(l.masks), num_mask_bytes);

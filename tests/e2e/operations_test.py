@@ -255,3 +255,26 @@ def test_overload_is_answered_quickly_and_says_when_to_come_again():
     p99_ms = rejected[int(len(rejected) * 0.99)] * 1e3
     print(f"{len(rejected)} of 1000 rejected, p99 {p99_ms:.1f} ms")
     assert p99_ms < 50
+
+
+def test_a_lost_device_starts_the_server_again_in_its_place():
+    server = Server()
+    process = server.process.pid
+    try:
+        # What the engine raises when its device has failed for good.
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_until_serving()
+        assert server.process.poll() is None and server.process.pid == process
+        assert call(server, CHAT, chat(max_tokens=2))[0] == 200
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_device_that_is_lost_again_and_again_ends_the_server():
+    server = Server()
+    for _ in range(3):
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_until_serving()
+    server.process.send_signal(signal.SIGUSR1)
+    assert server.process.wait(20) == 1
+    assert "needs attention" in server.process.stderr.read()
