@@ -127,6 +127,7 @@ Result<Weights> Weights::load(std::shared_ptr<const checkpoint::ModelFolder> fol
   CHECK(options.compute_dtype == DType::kF32 || options.compute_dtype == DType::kBF16,
         "the decoder computes in f32 or bf16, not {}", tensor::name(options.compute_dtype));
   Weights weights;
+  weights.spec_ = folder->spec();
   weights.folder_ = std::move(folder);
   weights.compute_dtype_ = options.compute_dtype;
   TRY(WeightLoader(weights, device, options).load());

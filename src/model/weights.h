@@ -5,6 +5,7 @@
 // it to its element size. Every value is checked to be finite.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -36,8 +37,11 @@ class Weights {
   // Errors name the file and the tensor: missing, of another shape or type, not finite.
   static base::Result<Weights> load(std::shared_ptr<const checkpoint::ModelFolder> folder,
                                     device::Device& device, const WeightOptions& options);
+  // Random weights of a shape (random_weights.h), in device memory only.
+  static base::Result<Weights> random(const spec::ModelSpec& spec, device::Device& device,
+                                      const WeightOptions& options, std::uint64_t seed);
 
-  const spec::ModelSpec& spec() const { return folder_->spec(); }
+  const spec::ModelSpec& spec() const { return spec_; }
   tensor::DType compute_dtype() const { return compute_dtype_; }
   const tensor::View& embedding() const { return embedding_; }  // [vocab_rows, hidden]
   const std::vector<LayerWeights>& layers() const { return layers_; }
@@ -51,7 +55,8 @@ class Weights {
   friend class WeightLoader;
   Weights() = default;
 
-  std::shared_ptr<const checkpoint::ModelFolder> folder_;
+  spec::ModelSpec spec_;
+  std::shared_ptr<const checkpoint::ModelFolder> folder_;  // whose map is read; or null
   std::vector<device::Buffer> copies_;
   tensor::DType compute_dtype_ = tensor::DType::kBF16;
   tensor::View embedding_;

@@ -1,0 +1,54 @@
+// Random tensors of a model's shapes, made in device memory: for benchmarks of shapes, which need
+// no checkpoint. What they hold is as hard to multiply as trained weights, and stays finite through
+// any number of layers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "base/result.h"
+#include "device/device.h"
+#include "kernels/linear/linear.h"
+#include "tensor/tensor.h"
+
+namespace fathom::model {
+
+// The type of a random model's matrices: as in the models' own checkpoints, which f32 compute
+// widens on the fly.
+tensor::DType stored_dtype(tensor::DType compute_dtype);
+
+// Makes tensors one after another. Values are drawn once, into a block of host memory, and copied
+// from random places of it: making 7 billion of them costs little more than copying them.
+// The tensors' memory is in take_buffers(). Not thread-safe.
+class RandomTensors {
+ public:
+  // `dtype` is that of matrices: kF32, kBF16 or kF16.
+  static base::Result<RandomTensors> create(device::Device& device, tensor::DType dtype,
+                                            std::uint64_t seed);
+
+  // Normal numbers of mean 0 and standard deviation 0.02, as models are initialized with.
+  base::Result<tensor::View> matrix(std::int64_t rows, std::int64_t columns);
+  base::Result<tensor::View> vector(std::int64_t size);
+  // A norm's weight.
+  base::Result<tensor::View> ones(std::int64_t size);
+  base::Result<kernels::LinearWeight> linear(std::int64_t out_features, std::int64_t in_features,
+                                             bool has_bias);
+  // Waits until everything stands in device memory, and hands over the memory that it stands in.
+  base::Result<std::vector<device::Buffer>> take_buffers();
+
+ private:
+  RandomTensors() = default;
+  base::Result<tensor::View> fill(const tensor::Shape& shape);
+
+  device::Device* device_ = nullptr;
+  tensor::DType dtype_ = tensor::DType::kBF16;
+  std::unique_ptr<device::Stream> stream_;
+  device::Buffer pattern_;  // in host memory: values of dtype_
+  device::Buffer ones_;     // the same
+  std::mt19937_64 random_;
+  std::vector<device::Buffer> buffers_;
+};
+
+}  // namespace fathom::model
