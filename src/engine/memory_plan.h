@@ -9,11 +9,14 @@
 
 namespace fathom::engine {
 
+// Tokens of a block, in every cache that the engine makes.
+inline constexpr std::int64_t kBlockTokens = 16;
+
 struct KvDemand {
   std::int64_t max_context_tokens = 0;  // 0: the model's, or what the memory holds
   std::int64_t max_batch_size = 0;
   std::int64_t memory_bytes = 0;  // 0: what the batch at full context needs, at most 4 GiB
-  std::int64_t block_tokens = 0;
+  std::int64_t block_tokens = kBlockTokens;
   tensor::DType dtype = tensor::DType::kBF16;
 };
 
