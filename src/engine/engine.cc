@@ -15,8 +15,6 @@ using base::ErrorCode;
 using base::fail;
 using base::Result;
 
-constexpr std::int64_t kBlockTokens = 16;
-
 Result<void> check_sampling(const SamplingParameters& sampling) {
   const auto bad = [](std::string_view field, float value, std::string_view range) {
     return fail(ErrorCode::kInvalidArgument, field, "{} is not {}", value, range);

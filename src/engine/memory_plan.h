@@ -10,12 +10,15 @@
 
 namespace fathom::engine {
 
+// Tokens of a block, in every cache that the engine makes.
+inline constexpr std::int64_t kBlockTokens = 16;
+
 struct KvDemand {
   std::int64_t max_context_tokens = 0;  // 0: the model's, or what the memory holds
   std::int64_t max_batch_size = 0;
   // The most it may take: what the batch at full context needs, if that is less.
   std::int64_t memory_bytes = 0;
-  std::int64_t block_tokens = 0;
+  std::int64_t block_tokens = kBlockTokens;
   tensor::DType dtype = tensor::DType::kBF16;
 };
 

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "engine/memory_plan.h"
 #include "kernels/token_logprobs/token_logprobs.h"
 
 namespace fathom::engine {
 namespace {
 
-constexpr std::int64_t kBlockTokens = 16;
 // As in the reference figures: a shorter rest says little.
 constexpr std::int64_t kMinWindowTokens = 8;
 

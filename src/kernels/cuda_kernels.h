@@ -29,6 +29,7 @@ struct CudaQueue {
 
 struct CudaKernels {
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
+  void (*read_sum)(const ReadSumTask&, const CudaQueue&);
 };
 
 bool on_cuda(device::Stream& stream);

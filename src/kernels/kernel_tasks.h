@@ -174,6 +174,12 @@ struct TopLogprobsTask {
   int64_t k = 0;
 };
 
+struct ReadSumTask {
+  const int64_t* x = nullptr;
+  int64_t* y = nullptr;
+  int64_t count = 0;
+};
+
 // Null pointers switch a part off: see LogitAdjustments.
 struct SampleTask {
   const float* logits = nullptr;

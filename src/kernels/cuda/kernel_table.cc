@@ -7,10 +7,11 @@ namespace fathom::kernels {
 
 namespace cuda {
 void silu_mul(const SiluMulTask&, const CudaQueue&);
+void read_sum(const ReadSumTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
-  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul};
+  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul, .read_sum = cuda::read_sum};
   return kTable;
 }
 
