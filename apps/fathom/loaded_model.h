@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "device/device.h"
 #include "engine/engine.h"
+#include "model/decoder.h"
 #include "model/weights.h"
 #include "tokenizer/template/chat_template.h"
 #include "tokenizer/tokenizer.h"
@@ -32,6 +33,7 @@ void add_model_flags(CLI::App& command, ModelFlags& flags);
 
 // Adds --kv-dtype, one of names that kv_dtype() knows.
 void add_kv_dtype_flag(CLI::App& command, std::string& name);
+void add_determinism_flag(CLI::App& command, model::Determinism& determinism);
 // The type that --kv-dtype names; without a name, that of the activations. An error if the device
 // has no such cache.
 base::Result<tensor::DType> kv_dtype(const std::string& name, tensor::DType of_activations,

@@ -17,11 +17,18 @@
 
 namespace fathom::model {
 
+// What a row's bits may depend on, beside its own sequence. On the CPU always kBatch.
+enum class Determinism {
+  kSchedule,  // the same steps give the same bits
+  kBatch,     // the same request does, whatever else is in its steps and however it is cut
+};
+
 struct DecoderLimits {
   std::int64_t max_step_tokens = 0;     // rows of one step
   std::int64_t max_sequences = 0;       // sequences of one step
   std::int64_t max_logit_rows = 0;      // rows whose logits one step may ask for
   std::int64_t max_context_tokens = 0;  // highest position + 1
+  Determinism determinism = Determinism::kSchedule;
 };
 
 // One step's input, in device memory.
@@ -65,7 +72,6 @@ class Decoder {
   struct Workspace {
     tensor::MutableView residual;  // f32 [tokens, hidden]
     tensor::MutableView normed;    // [tokens, hidden]
-    tensor::MutableView delta;     // [tokens, hidden]: what a sub-layer adds to the residual
     tensor::MutableView qkv;       // [tokens, q_size + 2 * kv_size]
     tensor::MutableView queries;   // [tokens, num_heads, head_dim]
     tensor::MutableView attended;  // [tokens, num_heads, head_dim]
@@ -74,12 +80,20 @@ class Decoder {
     tensor::MutableView selected;  // [logit rows, hidden]
     tensor::MutableView logits;    // f32 [logit rows, vocab_rows]
     tensor::MutableView cos_sin;   // f32 [max_context, 2, head_dim / 2]
+    tensor::MutableView attention;  // what paged_attention asks for
+    tensor::MutableView linear;     // what linear asks for
   };
 
   Decoder() = default;
   // Places the workspace at `memory`; returns its size. With no memory it only measures.
-  std::size_t plan(std::byte* memory);
-  // Both read w.normed and leave their sum's increment in w.delta.
+  std::size_t plan(const device::Device& device, std::byte* memory);
+  base::Result<void> prepare(device::Device& device) const;
+  // The rows' norms to w.normed.
+  void run_norm(const tensor::View& weight, std::int64_t tokens, device::Stream& stream);
+  // y = x W^T + b; accumulates if y is the residual.
+  void run_linear(const tensor::View& x, const kernels::LinearWeight& weight,
+                  const tensor::MutableView& y, device::Stream& stream);
+  // Both read w.normed and add to w.residual.
   void run_attention(const LayerWeights& layer, const kernels::PagedKv& kv,
                      const kernels::RaggedBatch& batch, device::Stream& stream);
   void run_mlp(const LayerWeights& layer, std::int64_t tokens, device::Stream& stream);
