@@ -28,6 +28,7 @@ struct CudaQueue {
 };
 
 struct CudaKernels {
+  void (*decode_row)(const DecodeRowTask&, const CudaQueue&);
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
 };
 

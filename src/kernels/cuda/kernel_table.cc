@@ -6,11 +6,13 @@
 namespace fathom::kernels {
 
 namespace cuda {
+void decode_row(const DecodeRowTask&, const CudaQueue&);
 void silu_mul(const SiluMulTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
-  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul};
+  static constexpr CudaKernels kTable{.decode_row = cuda::decode_row,
+                                      .silu_mul = cuda::silu_mul};
   return kTable;
 }
 
