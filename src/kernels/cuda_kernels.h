@@ -29,6 +29,7 @@ struct CudaQueue {
 };
 
 struct CudaKernels {
+  void (*decode_row)(const DecodeRowTask&, const CudaQueue&);
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
   void (*read_sum)(const ReadSumTask&, const CudaQueue&);
   void (*rope_kv_append)(const RopeTask&, const CudaQueue&);
