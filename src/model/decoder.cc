@@ -109,6 +109,37 @@ std::size_t Decoder::plan(const device::Device& device, std::byte* memory) {
   return planner.used_bytes();
 }
 
+kernels::DecodeRowModel Decoder::row_model(const KvCache& cache) const {
+  kernels::DecodeRowModel model;
+  for (std::int64_t i = 0; i < spec().num_layers; ++i) {
+    const LayerWeights& layer = weights_->layers()[static_cast<std::size_t>(i)];
+    model.layers.push_back({.attention_norm = layer.attention_norm,
+                            .qkv = layer.qkv,
+                            .attention_output = layer.attention_output,
+                            .mlp_norm = layer.mlp_norm,
+                            .gate_up = layer.gate_up,
+                            .down = layer.down,
+                            .kv = cache.layer(i)});
+  }
+  model.embedding = weights_->embedding();
+  model.final_norm = weights_->final_norm();
+  model.head = weights_->head();
+  model.cos_sin = workspace_.cos_sin;
+  model.num_heads = spec().num_heads;
+  model.epsilon = static_cast<float>(spec().rms_norm_eps);
+  model.scale = 1.0F / std::sqrt(static_cast<float>(spec().head_dim));
+  return model;
+}
+
+base::Result<void> Decoder::attach(const KvCache& cache, device::Stream& stream) {
+  // Its sums run in another order than those of many rows.
+  if (limits_.determinism == Determinism::kBatch) return {};
+  const kernels::DecodeRowModel model = row_model(cache);
+  if (!kernels::supports_decode_row(model, stream)) return {};
+  row_plan_ = TRY(kernels::DecodeRowPlan::create(model, stream));
+  return {};
+}
+
 void Decoder::forward(const StepInputs& inputs, const KvCache& cache, device::Stream& stream) {
   const std::int64_t tokens = inputs.batch.num_tokens();
   const std::int64_t logit_rows = inputs.logit_rows.shape[0];
@@ -117,6 +148,14 @@ void Decoder::forward(const StepInputs& inputs, const KvCache& cache, device::St
         "a step of {} tokens, {} sequences and {} logit rows is over the planned limits", tokens,
         inputs.batch.num_sequences(), logit_rows);
   const Workspace& w = workspace_;
+  if (row_plan_ && tokens == 1 && logit_rows == 1) {
+    return kernels::decode_row(*row_plan_,
+                               {.ids = inputs.ids,
+                                .batch = inputs.batch,
+                                .logits = logits(1),
+                                .hidden_state = w.normed.first_rows(1)},
+                               stream);
+  }
   kernels::embedding({.ids = inputs.ids,
                       .table = weights_->embedding(),
                       .y = w.residual.first_rows(tokens)},

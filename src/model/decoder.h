@@ -7,10 +7,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
 #include "device/device.h"
+#include "kernels/decode_row/decode_row.h"
 #include "kernels/paged_kv.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
@@ -46,6 +48,10 @@ class Decoder {
   static base::Result<Decoder> create(std::shared_ptr<const Weights> weights,
                                       device::Device& device, const DecoderLimits& limits);
 
+  // Once, before the first forward() over `cache`, which must outlive the decoder's last step:
+  // prepares what depends on where it is.
+  base::Result<void> attach(const KvCache& cache, device::Stream& stream);
+
   // Enqueues the step: appends its keys and values to `cache`, leaves logits() and
   // hidden_states(). What it enqueues follows from the shapes of the inputs and where they are, so
   // that a device may record it.
@@ -65,7 +71,9 @@ class Decoder {
   const spec::ModelSpec& spec() const { return weights_->spec(); }
   const DecoderLimits& limits() const { return limits_; }
   // Of all that forward() uses, the logits apart.
-  std::size_t workspace_bytes() const { return memory_.size_bytes() - logits_bytes(); }
+  std::size_t workspace_bytes() const {
+    return memory_.size_bytes() - logits_bytes() + (row_plan_ ? row_plan_->memory_bytes() : 0);
+  }
   std::size_t logits_bytes() const { return workspace_.logits.num_bytes(); }
 
  private:
@@ -88,6 +96,7 @@ class Decoder {
   // Places the workspace at `memory`; returns its size. With no memory it only measures.
   std::size_t plan(const device::Device& device, std::byte* memory);
   base::Result<void> prepare(device::Device& device) const;
+  kernels::DecodeRowModel row_model(const KvCache& cache) const;
   // The rows' norms to w.normed.
   void run_norm(const tensor::View& weight, std::int64_t tokens, device::Stream& stream);
   // y = x W^T + b; accumulates if y is the residual.
@@ -102,6 +111,7 @@ class Decoder {
   DecoderLimits limits_;
   device::Buffer memory_;
   Workspace workspace_;
+  std::optional<kernels::DecodeRowPlan> row_plan_;  // where one row may run as one kernel
 };
 
 }  // namespace fathom::model
