@@ -28,6 +28,10 @@ struct CudaQueue {
 };
 
 struct CudaKernels {
+  void (*linear)(const LinearTask&, const CudaQueue&);
+  // Null, or what is missing and what to do about it. See prepare_linear().
+  const char* (*prepare_linear)(const LinearShapeTask* shapes, int num_shapes, int64_t max_tokens,
+                                const CudaQueue&);
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
 };
 

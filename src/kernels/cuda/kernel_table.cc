@@ -6,11 +6,15 @@
 namespace fathom::kernels {
 
 namespace cuda {
+void linear(const LinearTask&, const CudaQueue&);
+const char* prepare_linear(const LinearShapeTask*, int, int64_t, const CudaQueue&);
 void silu_mul(const SiluMulTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
-  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul};
+  static constexpr CudaKernels kTable{.linear = cuda::linear,
+                                      .prepare_linear = cuda::prepare_linear,
+                                      .silu_mul = cuda::silu_mul};
   return kTable;
 }
 
