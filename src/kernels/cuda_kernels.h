@@ -30,6 +30,10 @@ struct CudaQueue {
 
 struct CudaKernels {
   void (*decode_row)(const DecodeRowTask&, const CudaQueue&);
+  void (*linear)(const LinearTask&, const CudaQueue&);
+  // Null, or what is missing and what to do about it. See prepare_linear().
+  const char* (*prepare_linear)(const LinearShapeTask* shapes, int num_shapes, int64_t max_tokens,
+                                const CudaQueue&);
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
   void (*read_sum)(const ReadSumTask&, const CudaQueue&);
   void (*rope_kv_append)(const RopeTask&, const CudaQueue&);

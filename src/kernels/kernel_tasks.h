@@ -15,12 +15,26 @@ struct LinearTask {
   const void* x = nullptr;  // [num_tokens, in]
   const void* w = nullptr;  // [out, in]
   const void* bias = nullptr;
+  const float* w_scales = nullptr;  // [out], of a kF8E4M3 weight
+  const float* x_scales = nullptr;  // [num_tokens], of a kF8E4M3 x
   void* y = nullptr;  // first of `out` columns in rows of y_stride elements
+  void* workspace = nullptr;  // the GPU's alone
+  int64_t workspace_bytes = 0;
   int64_t num_tokens = 0;
   int64_t in = 0;
   int64_t out = 0;
   int64_t y_stride = 0;
   Element x_type{}, w_type{}, bias_type{}, y_type{};
+  bool accumulate = false;
+  bool batch_invariant = false;  // the CPU always is
+};
+
+// A product to be expected, for the GPU to find the fastest way before.
+struct LinearShapeTask {
+  int64_t in = 0;
+  int64_t out = 0;
+  Element x_type{}, w_type{}, y_type{};
+  bool accumulate = false;
 };
 
 struct RmsNormTask {

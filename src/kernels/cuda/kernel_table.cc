@@ -7,6 +7,7 @@ namespace fathom::kernels {
 
 namespace cuda {
 void decode_row(const DecodeRowTask&, const CudaQueue&);
+void linear(const LinearTask&, const CudaQueue&);
 void silu_mul(const SiluMulTask&, const CudaQueue&);
 void read_sum(const ReadSumTask&, const CudaQueue&);
 void rope_kv_append(const RopeTask&, const CudaQueue&);
@@ -17,6 +18,7 @@ int64_t paged_attention_workspace_floats(int64_t num_multiprocessors, int64_t he
 const CudaKernels& cuda_kernels() {
   static constexpr CudaKernels kTable{
       .decode_row = cuda::decode_row,
+      .linear = cuda::linear,
       .silu_mul = cuda::silu_mul,
       .read_sum = cuda::read_sum,
       .rope_kv_append = cuda::rope_kv_append,
