@@ -61,12 +61,12 @@ base::Result<std::vector<float>> Scorer::logprobs(std::span<const base::TokenId>
                               .first_position = static_cast<std::int64_t>(first),
                               .blocks = blocks_,
                               .num_logit_rows = static_cast<std::int64_t>(count)};
-    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_).inputs;
-    const tensor::View logits = decoder_.forward(step, kv_cache_, *stream_);
+    const auto step = buffers_.fill(std::span(&chunk, 1), 0, *stream_).inputs;
+    decoder_.forward(step, kv_cache_, *stream_);
     stream_->copy_to_device(targets_.data(), tokens.data() + first + 1,
                             count * sizeof(base::TokenId));
     const tensor::Shape shape{static_cast<std::int64_t>(count)};
-    kernels::token_logprobs({.logits = logits,
+    kernels::token_logprobs({.logits = decoder_.logits(static_cast<std::int64_t>(count)),
                              .num_valid_tokens = options_.num_valid_tokens,
                              .targets = {targets_.data(), tensor::DType::kI32, shape},
                              .y = {results_.data(), tensor::DType::kF32, shape}},
@@ -88,8 +88,9 @@ base::Result<std::vector<float>> Scorer::last_logits(std::span<const base::Token
                               .first_position = static_cast<std::int64_t>(first),
                               .blocks = blocks_,
                               .num_logit_rows = 1};
-    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_).inputs;
-    const tensor::View last = decoder_.forward(step, kv_cache_, *stream_);
+    const auto step = buffers_.fill(std::span(&chunk, 1), 0, *stream_).inputs;
+    decoder_.forward(step, kv_cache_, *stream_);
+    const tensor::View last = decoder_.logits(1);
     stream_->copy_to_host(logits.data(), last.data, last.num_bytes());
     TRY(stream_->synchronize());
     first += count;

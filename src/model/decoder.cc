@@ -78,8 +78,7 @@ std::size_t Decoder::plan(std::byte* memory) {
   return planner.used_bytes();
 }
 
-MutableView Decoder::forward(const StepInputs& inputs, const KvCache& cache,
-                             device::Stream& stream) {
+void Decoder::forward(const StepInputs& inputs, const KvCache& cache, device::Stream& stream) {
   const std::int64_t tokens = inputs.batch.num_tokens();
   const std::int64_t logit_rows = inputs.logit_rows.shape[0];
   CHECK(tokens <= limits_.max_step_tokens && logit_rows <= limits_.max_logit_rows &&
@@ -116,12 +115,9 @@ MutableView Decoder::forward(const StepInputs& inputs, const KvCache& cache,
                               .y = normed,
                               .epsilon = epsilon},
                              stream);
-  hidden_states_ = normed;
   const MutableView selected = w.selected.first_rows(logit_rows);
-  const MutableView logits = w.logits.first_rows(logit_rows);
   kernels::gather_rows({.x = normed, .rows = inputs.logit_rows, .y = selected}, stream);
-  kernels::linear({.x = selected, .weight = weights_->head(), .y = logits}, stream);
-  return logits;
+  kernels::linear({.x = selected, .weight = weights_->head(), .y = logits(logit_rows)}, stream);
 }
 
 void Decoder::run_attention(const LayerWeights& layer, const kernels::PagedKv& kv,

@@ -39,14 +39,21 @@ class Decoder {
   static base::Result<Decoder> create(std::shared_ptr<const Weights> weights,
                                       device::Device& device, const DecoderLimits& limits);
 
-  // Enqueues the step: appends its keys and values to `cache`, returns the logits
-  // f32 [num_logit_rows, vocab_rows], valid in stream order until the next forward().
-  tensor::MutableView forward(const StepInputs& inputs, const KvCache& cache,
-                              device::Stream& stream);
+  // Enqueues the step: appends its keys and values to `cache`, leaves logits() and
+  // hidden_states(). What it enqueues follows from the shapes of the inputs and where they are, so
+  // that a device may record it.
+  void forward(const StepInputs& inputs, const KvCache& cache, device::Stream& stream);
 
-  // The hidden states behind the last layer, normalized: [num_tokens, hidden_size] in the compute
-  // type; of the last forward(), and valid as long as its logits.
-  tensor::View hidden_states() const { return hidden_states_; }
+  // Of the last forward(), valid in stream order until the next: the first rows of its logits,
+  // f32 [num_rows, vocab_rows].
+  tensor::MutableView logits(std::int64_t num_rows) const {
+    return workspace_.logits.first_rows(num_rows);
+  }
+  // The hidden states behind the last layer, normalized, in the compute type:
+  // [num_rows, hidden_size].
+  tensor::View hidden_states(std::int64_t num_rows) const {
+    return workspace_.normed.first_rows(num_rows);
+  }
 
   const spec::ModelSpec& spec() const { return weights_->spec(); }
   const DecoderLimits& limits() const { return limits_; }
@@ -81,7 +88,6 @@ class Decoder {
   DecoderLimits limits_;
   device::Buffer memory_;
   Workspace workspace_;
-  tensor::View hidden_states_;
 };
 
 }  // namespace fathom::model

@@ -24,6 +24,7 @@ inline constexpr int kMaxLinearBlocks = 3;
 struct LinearBlock {
   tensor::View weight;
   tensor::View bias;
+  tensor::View scales;  // of an fp8 weight
 };
 
 // One matrix, as one to three row blocks.
