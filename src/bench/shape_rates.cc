@@ -97,11 +97,16 @@ Result<void> check(const ShapeBenchOptions& options) {
                 "{} is below {}: the measured steps lie around it", options.context_tokens,
                 kMinContextTokens);
   }
-  if (max_sequence_tokens(options) > options.spec.max_context_tokens) {
-    return fail(ErrorCode::kOutOfRange,
-                options.prompt_tokens < options.spec.max_context_tokens ? "--context" : "--prompt",
-                "a sequence would have {} tokens, but the model was made for at most {}",
-                max_sequence_tokens(options), options.spec.max_context_tokens);
+  const std::int64_t decode_tokens = decode_prompt_tokens(options) + kAnswerTokens;
+  if (!options.batches.empty() && decode_tokens > options.spec.max_context_tokens) {
+    return fail(ErrorCode::kOutOfRange, "--context",
+                "the steps around {} tokens end at {}, but the model was made for at most {}",
+                options.context_tokens, decode_tokens, options.spec.max_context_tokens);
+  }
+  if (options.prompt_tokens >= options.spec.max_context_tokens) {
+    return fail(ErrorCode::kOutOfRange, "--prompt",
+                "{} tokens and one behind them are over the {} that the model was made for",
+                options.prompt_tokens, options.spec.max_context_tokens);
   }
   return {};
 }
