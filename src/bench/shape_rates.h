@@ -27,6 +27,7 @@ inline constexpr std::int64_t kMinContextTokens = kWarmUpSteps + kMeasuredSteps 
 struct ShapeBenchOptions {
   spec::ModelSpec spec;
   tensor::DType compute_dtype = tensor::DType::kBF16;
+  bool weights_in_fp8 = false;
   tensor::DType kv_dtype = tensor::DType::kBF16;
   std::vector<std::int64_t> batches;    // of decoding; may be empty
   std::int64_t context_tokens = 600;    // on average over the measured steps

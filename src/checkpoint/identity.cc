@@ -28,7 +28,6 @@ struct Family {
   std::span<const std::int32_t> fuehrer;
 
   ModelSpec spec() const { return *spec::known_shape(shape); }
-  std::int64_t bos() const { return spec().bos_token_id; }
 };
 
 struct KnownModel {
@@ -131,9 +130,10 @@ class Comparison {
     if (!probe.encode) return {};
     std::vector<std::int32_t> found = TRY(probe.encode("Führer"));
     // Not config.json's bos_token_id, which is wrong in the published R1: what the tokenizer does.
-    if (found.empty() || found.front() != family.bos()) {
+    const std::int64_t bos = family.spec().bos_token_id;
+    if (found.empty() || found.front() != bos) {
       differences_.push_back(
-          fmt::format("the tokenizer does not begin a text with token {}", family.bos()));
+          fmt::format("the tokenizer does not begin a text with token {}", bos));
     } else {
       found.erase(found.begin());
     }

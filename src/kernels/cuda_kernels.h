@@ -9,8 +9,9 @@
 #include "kernels/kernel_tasks.h"
 
 namespace fathom::device {
+class Device;
 class Stream;
-}
+}  // namespace fathom::device
 
 namespace fathom::kernels {
 
@@ -30,6 +31,10 @@ struct CudaQueue {
 struct CudaKernels {
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
   void (*read_sum)(const ReadSumTask&, const CudaQueue&);
+  void (*rope_kv_append)(const RopeTask&, const CudaQueue&);
+  void (*paged_attention)(const AttentionTask&, const CudaQueue&);
+  // Floats of AttentionTask::workspace on a GPU of so many multiprocessors.
+  int64_t (*paged_attention_workspace_floats)(int64_t num_multiprocessors, int64_t head_dim);
 };
 
 bool on_cuda(device::Stream& stream);
@@ -37,5 +42,7 @@ bool on_cuda(device::Stream& stream);
 // Only for a CUDA stream: a build without CUDA has none.
 const CudaKernels& cuda_kernels();
 CudaQueue cuda_queue(device::Stream& stream);
+// Only of a CUDA device.
+int num_multiprocessors(const device::Device& device);
 
 }  // namespace fathom::kernels

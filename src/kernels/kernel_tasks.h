@@ -60,16 +60,20 @@ struct AttentionTask {
   const float* value_scales = nullptr;
   const int32_t* positions = nullptr;
   const int32_t* query_starts = nullptr;
+  const int32_t* context_lens = nullptr;
   const int32_t* block_tables = nullptr;
   void* y = nullptr;
+  float* workspace = nullptr;  // CUDA only
   int64_t num_tokens = 0;
   int64_t num_sequences = 0;
+  int64_t max_query_rows = 0;
   int64_t max_blocks = 0;
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;
   int64_t head_dim = 0;
   int64_t block_tokens = 0;
   float scale = 0;
+  bool batch_invariant = false;
   Element activation_type{}, cache_type{};
 };
 
