@@ -53,34 +53,32 @@ std::int64_t read_bytes(const device::Device& device, const CeilingOptions& opti
 
 Result<double> read_bytes_per_s(device::Device& device, device::Stream& stream,
                                 const CeilingOptions& options) {
-  constexpr std::int64_t kRowValues = 1 << 17;
-  const std::int64_t rows = read_bytes(device, options) / (kRowValues * 2);
-  auto make = TRY(model::RandomTensors::create(device, DType::kBF16, kSeed));
-  const tensor::View values = TRY(make.array({std::max<std::int64_t>(rows, 1), kRowValues}));
-  const auto memory = TRY(make.take_buffers());
+  constexpr std::int64_t kRowWords = 1 << 16;
+  const std::int64_t rows =
+      std::max<std::int64_t>(read_bytes(device, options) / (kRowWords * 8), 1);
+  tensor::View values;
+  const auto memory =
+      TRY(model::RandomArrays::make(device, {}, kSeed, [&](model::RandomArrays& arrays) {
+        values = arrays.table(rows, kRowWords * 4);
+      }));
   const auto sum = TRY(device.allocate(sizeof(std::int64_t)));
-  const auto num_words = static_cast<std::int64_t>(values.num_bytes() / sizeof(std::int64_t));
-  const kernels::ReadSumArgs args{.x = {values.data, DType::kI64, {num_words}},
+  const kernels::ReadSumArgs args{.x = {values.data, DType::kI64, {rows * kRowWords}},
                                   .y = {sum.data(), DType::kI64, {1}}};
   const double seconds = TRY(best_seconds(stream, [&] { kernels::read_sum(args, stream); }));
   return static_cast<double>(values.num_bytes()) / seconds;
 }
 
 // Of the product of two square matrices.
-Result<double> dot_seconds(device::Device& device, device::Stream& stream, DType compute_dtype,
-                           std::int64_t size) {
-  auto make_x = TRY(model::RandomTensors::create(device, compute_dtype, kSeed));
-  // As models are stored, which f32 compute widens on the fly.
-  const DType stored = compute_dtype == DType::kF32 ? DType::kBF16 : compute_dtype;
-  auto make_weight = TRY(model::RandomTensors::create(device, stored, kSeed));
+Result<double> dot_seconds(device::Device& device, device::Stream& stream,
+                           const CeilingOptions& options, std::int64_t size) {
   kernels::LinearArgs args;
-  args.x = TRY(make_x.array({size, size}));
-  args.weight = TRY(make_weight.linear(size, size, {}));
-  const auto x_memory = TRY(make_x.take_buffers());
-  const auto weight_memory = TRY(make_weight.take_buffers());
-  args.y = {nullptr, compute_dtype, {size, size}};
-  const auto y_memory = TRY(device.allocate(args.y.num_bytes()));
-  args.y.data = y_memory.data();
+  const auto memory = TRY(model::RandomArrays::make(
+      device, {.compute_dtype = options.compute_dtype, .matrices_in_fp8 = options.weights_in_fp8},
+      kSeed, [&](model::RandomArrays& arrays) {
+        args.x = arrays.activations(size, size);
+        args.weight = arrays.matrix(size, size, false);
+        args.y = arrays.activations(size, size);
+      }));
   return best_seconds(stream, [&] { kernels::linear(args, stream); });
 }
 
@@ -91,7 +89,7 @@ Result<Ceilings> measure_ceilings(device::Device& device, const CeilingOptions& 
   Ceilings ceilings;
   ceilings.read_bytes_per_s = TRY(read_bytes_per_s(device, *stream, options));
   for (std::int64_t size = kMinDotSize; size <= options.max_dot_size; size *= 2) {
-    const double seconds = TRY(dot_seconds(device, *stream, options.compute_dtype, size));
+    const double seconds = TRY(dot_seconds(device, *stream, options, size));
     const double flop =
         2.0 * static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size);
     ceilings.dot_flop_per_s = std::max(ceilings.dot_flop_per_s, flop / seconds);

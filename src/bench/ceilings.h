@@ -11,7 +11,9 @@
 namespace fathom::bench {
 
 struct CeilingOptions {
+  // Of the products; fp8 weights make the device multiply in fp8 where it does so for a model.
   tensor::DType compute_dtype = tensor::DType::kBF16;
+  bool weights_in_fp8 = false;
   // The array that is read: 0 takes a sixteenth of the memory left, from 256 MiB to 4 GiB, so that
   // no cache holds a part of it that counts.
   std::int64_t read_bytes = 0;

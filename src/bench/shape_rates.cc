@@ -81,6 +81,10 @@ engine::SchedulerLimits scheduler_limits(const ShapeBenchOptions& options) {
           .use_prefix_cache = false};
 }
 
+model::WeightOptions weight_options(const ShapeBenchOptions& options) {
+  return {.compute_dtype = options.compute_dtype, .matrices_in_fp8 = options.weights_in_fp8};
+}
+
 Result<void> check(const ShapeBenchOptions& options) {
   if (options.spec.num_layers < 1) {
     return fail(ErrorCode::kInvalidArgument, "--layers", "{} is below 1", options.spec.num_layers);
@@ -97,11 +101,16 @@ Result<void> check(const ShapeBenchOptions& options) {
                 "{} is below {}: the measured steps lie around it", options.context_tokens,
                 kMinContextTokens);
   }
-  if (max_sequence_tokens(options) > options.spec.max_context_tokens) {
-    return fail(ErrorCode::kOutOfRange,
-                options.prompt_tokens < options.spec.max_context_tokens ? "--context" : "--prompt",
-                "a sequence would have {} tokens, but the model was made for at most {}",
-                max_sequence_tokens(options), options.spec.max_context_tokens);
+  const std::int64_t decode_tokens = decode_prompt_tokens(options) + kAnswerTokens;
+  if (!options.batches.empty() && decode_tokens > options.spec.max_context_tokens) {
+    return fail(ErrorCode::kOutOfRange, "--context",
+                "the steps around {} tokens end at {}, but the model was made for at most {}",
+                options.context_tokens, decode_tokens, options.spec.max_context_tokens);
+  }
+  if (options.prompt_tokens >= options.spec.max_context_tokens) {
+    return fail(ErrorCode::kOutOfRange, "--prompt",
+                "{} tokens and one behind them are over the {} that the model was made for",
+                options.prompt_tokens, options.spec.max_context_tokens);
   }
   return {};
 }
@@ -109,8 +118,7 @@ Result<void> check(const ShapeBenchOptions& options) {
 // Asked before gigabytes are made; workspaces, which are small, are found out by allocating them.
 Result<void> check_memory(const device::Device& device, const ShapeBenchOptions& options) {
   const std::size_t available = device.memory().available_bytes;
-  const auto weights = static_cast<std::size_t>(options.spec.total_parameters()) *
-                       (options.weights_in_fp8 ? 1 : 2);
+  const std::size_t weights = model::random_weights_bytes(options.spec, weight_options(options));
   const model::KvCacheShape kv = kv_shape(options);
   const auto kv_bytes =
       static_cast<std::size_t>(model::kv_block_bytes(options.spec, kv) * kv.num_blocks);
@@ -132,14 +140,13 @@ class ShapeBench {
     report_.device = device_.name();
     phase("measuring the ceilings of " + report_.device);
     report_.ceilings = TRY(measure_ceilings(device_, {.compute_dtype = options_.compute_dtype,
+                                                      .weights_in_fp8 = options_.weights_in_fp8,
                                                       .read_bytes = options_.ceiling_read_bytes,
                                                       .max_dot_size = options_.max_dot_size}));
     phase(fmt::format("making {:.2f} billion random weights",
                       static_cast<double>(options_.spec.total_parameters()) * 1e-9));
-    weights_ = std::make_shared<const model::Weights>(TRY(model::random_weights(
-        options_.spec, device_,
-        {.compute_dtype = options_.compute_dtype, .matrices_in_fp8 = options_.weights_in_fp8},
-        kSeed)));
+    weights_ = std::make_shared<const model::Weights>(
+        TRY(model::random_weights(options_.spec, device_, weight_options(options_), kSeed)));
     auto runner = TRY(make_runner());
     report_.resident_bytes = device_.memory().allocated_bytes;
     for (const std::int64_t batch : options_.batches) TRY(decode(runner, batch));

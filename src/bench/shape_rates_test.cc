@@ -29,7 +29,7 @@ ShapeBenchOptions small_options() {
   options.spec.vocab_rows = 1000;
   options.batches = {1, 3};
   options.context_tokens = 50;
-  options.prompt_tokens = 100;
+  options.prompt_tokens = 60;
   options.max_dot_size = 1024;
   options.ceiling_read_bytes = 1 << 24;
   return options;
@@ -51,7 +51,7 @@ void expect_figures(const ShapeReport& report) {
     EXPECT_GT(each.percent_of_limit(), 0);
   }
   ASSERT_EQ(report.prefill.size(), 1U);
-  EXPECT_EQ(report.prefill[0].num_tokens, 100);
+  EXPECT_EQ(report.prefill[0].num_tokens, 60);
   EXPECT_GT(report.prefill[0].tokens_per_s, 0);
 }
 
@@ -95,7 +95,7 @@ TEST_F(ShapeBenchTest, RefusesWhatItCannotMeasure) {
     return report ? "no error" : report.error().text();
   };
   EXPECT_THAT(refusal([](auto& o) { o.context_tokens = 10; }), HasSubstr("--context"));
-  EXPECT_THAT(refusal([](auto& o) { o.spec.max_context_tokens = 60; }), HasSubstr("--context"));
+  EXPECT_THAT(refusal([](auto& o) { o.spec.max_context_tokens = 62; }), HasSubstr("--context"));
   EXPECT_THAT(refusal([](auto& o) { o.prompt_tokens = 1 << 20; }), HasSubstr("--prompt"));
   EXPECT_THAT(refusal([](auto& o) { o.batches = {1, 0}; }), HasSubstr("--batch"));
   EXPECT_THAT(refusal([](auto& o) { o.spec.num_layers = 0; }), HasSubstr("--layers"));
