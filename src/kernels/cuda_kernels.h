@@ -29,6 +29,8 @@ struct CudaQueue {
 
 struct CudaKernels {
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
+  void (*residual_rms_norm)(const RmsNormTask&, const CudaQueue&);
+  void (*quantize_rows)(const QuantizeRowsTask&, const CudaQueue&);
 };
 
 bool on_cuda(device::Stream& stream);

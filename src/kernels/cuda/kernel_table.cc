@@ -7,10 +7,14 @@ namespace fathom::kernels {
 
 namespace cuda {
 void silu_mul(const SiluMulTask&, const CudaQueue&);
+void residual_rms_norm(const RmsNormTask&, const CudaQueue&);
+void quantize_rows(const QuantizeRowsTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
-  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul};
+  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul,
+                                      .residual_rms_norm = cuda::residual_rms_norm,
+                                      .quantize_rows = cuda::quantize_rows};
   return kTable;
 }
 
