@@ -30,6 +30,14 @@ struct CudaQueue {
 struct CudaKernels {
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
   void (*residual_rms_norm)(const RmsNormTask&, const CudaQueue&);
+  void (*embedding)(const EmbeddingTask&, const CudaQueue&);
+  void (*gather_rows)(const GatherRowsTask&, const CudaQueue&);
+  void (*feed_tokens)(const FeedTokensTask&, const CudaQueue&);
+  void (*store_tokens)(const StoreTokensTask&, const CudaQueue&);
+  void (*count_tokens)(const CountTokensTask&, const CudaQueue&);
+  void (*clear_counts)(const ClearCountsTask&, const CudaQueue&);
+  void (*pool_rows)(const PoolRowsTask&, const CudaQueue&);
+  void (*clear_pools)(const ClearPoolsTask&, const CudaQueue&);
   void (*quantize_rows)(const QuantizeRowsTask&, const CudaQueue&);
 };
 

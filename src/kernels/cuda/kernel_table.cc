@@ -8,12 +8,28 @@ namespace fathom::kernels {
 namespace cuda {
 void silu_mul(const SiluMulTask&, const CudaQueue&);
 void residual_rms_norm(const RmsNormTask&, const CudaQueue&);
+void embedding(const EmbeddingTask&, const CudaQueue&);
+void gather_rows(const GatherRowsTask&, const CudaQueue&);
+void feed_tokens(const FeedTokensTask&, const CudaQueue&);
+void store_tokens(const StoreTokensTask&, const CudaQueue&);
+void count_tokens(const CountTokensTask&, const CudaQueue&);
+void clear_counts(const ClearCountsTask&, const CudaQueue&);
+void pool_rows(const PoolRowsTask&, const CudaQueue&);
+void clear_pools(const ClearPoolsTask&, const CudaQueue&);
 void quantize_rows(const QuantizeRowsTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
   static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul,
                                       .residual_rms_norm = cuda::residual_rms_norm,
+                                      .embedding = cuda::embedding,
+                                      .gather_rows = cuda::gather_rows,
+                                      .feed_tokens = cuda::feed_tokens,
+                                      .store_tokens = cuda::store_tokens,
+                                      .count_tokens = cuda::count_tokens,
+                                      .clear_counts = cuda::clear_counts,
+                                      .pool_rows = cuda::pool_rows,
+                                      .clear_pools = cuda::clear_pools,
                                       .quantize_rows = cuda::quantize_rows};
   return kTable;
 }
