@@ -40,6 +40,16 @@ struct CudaKernels {
   void (*paged_attention)(const AttentionTask&, const CudaQueue&);
   // Floats of AttentionTask::workspace on a GPU of so many multiprocessors.
   int64_t (*paged_attention_workspace_floats)(int64_t num_multiprocessors, int64_t head_dim);
+  void (*residual_rms_norm)(const RmsNormTask&, const CudaQueue&);
+  void (*embedding)(const EmbeddingTask&, const CudaQueue&);
+  void (*gather_rows)(const GatherRowsTask&, const CudaQueue&);
+  void (*feed_tokens)(const FeedTokensTask&, const CudaQueue&);
+  void (*store_tokens)(const StoreTokensTask&, const CudaQueue&);
+  void (*count_tokens)(const CountTokensTask&, const CudaQueue&);
+  void (*clear_counts)(const ClearCountsTask&, const CudaQueue&);
+  void (*pool_rows)(const PoolRowsTask&, const CudaQueue&);
+  void (*clear_pools)(const ClearPoolsTask&, const CudaQueue&);
+  void (*quantize_rows)(const QuantizeRowsTask&, const CudaQueue&);
 };
 
 bool on_cuda(device::Stream& stream);

@@ -11,6 +11,9 @@ namespace fathom::kernels {
 
 enum class Element : uint8_t { kF32, kBF16, kF16, kI8, kF8E4M3 };
 
+// In token_counts: the token stands in the prompt. The other 31 bits count it in the answer.
+inline constexpr int32_t kInPrompt = INT32_MIN;
+
 struct LinearTask {
   const void* x = nullptr;  // [num_tokens, in]
   const void* w = nullptr;  // [out, in]
@@ -42,6 +45,7 @@ struct RmsNormTask {
   const void* delta = nullptr;  // may be null
   const void* weight = nullptr;
   void* y = nullptr;
+  float* y_scales = nullptr;  // of a kF8E4M3 y
   int64_t num_tokens = 0;
   int64_t hidden = 0;
   float epsilon = 0;
@@ -94,9 +98,19 @@ struct AttentionTask {
 struct SiluMulTask {
   const void* gate_up = nullptr;
   void* y = nullptr;
+  float* y_scales = nullptr;  // of a kF8E4M3 y
   int64_t num_tokens = 0;
   int64_t intermediate = 0;
-  Element type{};
+  Element gate_up_type{}, y_type{};
+};
+
+struct QuantizeRowsTask {
+  const void* x = nullptr;  // [num_rows, width]
+  void* y = nullptr;
+  float* scales = nullptr;
+  int64_t num_rows = 0;
+  int64_t width = 0;
+  Element x_type{};
 };
 
 struct EmbeddingTask {
