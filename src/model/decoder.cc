@@ -10,7 +10,7 @@
 #include "kernels/gather_rows/gather_rows.h"
 #include "kernels/linear/linear.h"
 #include "kernels/paged_attention/paged_attention.h"
-#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/residual_rms_norm/residual_rms_norm.h"
 #include "kernels/rope_kv_append/rope_kv_append.h"
 #include "kernels/silu_mul/silu_mul.h"
 
@@ -175,11 +175,11 @@ void Decoder::forward(const StepInputs& inputs, const KvCache& cache, device::St
 }
 
 void Decoder::run_norm(const tensor::View& weight, std::int64_t tokens, device::Stream& stream) {
-  kernels::rms_norm({.x = workspace_.residual.first_rows(tokens),
-                     .weight = weight,
-                     .y = workspace_.normed.first_rows(tokens),
-                     .epsilon = static_cast<float>(spec().rms_norm_eps)},
-                    stream);
+  kernels::residual_rms_norm({.residual = workspace_.residual.first_rows(tokens),
+                              .weight = weight,
+                              .y = workspace_.normed.first_rows(tokens),
+                              .epsilon = static_cast<float>(spec().rms_norm_eps)},
+                             stream);
 }
 
 void Decoder::run_linear(const tensor::View& x, const kernels::LinearWeight& weight,
