@@ -66,11 +66,12 @@ void print_address(const Flags& flags, const std::string& name, bool has_templat
       fmt::format("{}://{}:{}", is_secure ? "https" : "http",
                   is_ipv6 ? "[" + flags.http.host + "]" : flags.http.host, port);
   fmt::print("Serving {} at {}\nTry it:\n\n", name, url);
-  fmt::print("curl {}/v1/{} -H 'Content-Type: application/json'{} -d '{{\"model\": \"{}\", {}}}'\n\n",
-             url, has_template ? "chat/completions" : "completions",
-             flags.api_key_file.empty() ? "" : " -H 'Authorization: Bearer YOUR_KEY'", name,
-             has_template ? R"("messages": [{"role": "user", "content": "What is GPTQ?"}])"
-                          : R"("prompt": "GPTQ is", "max_tokens": 64)");
+  fmt::print(
+      "curl {}/v1/{} -H 'Content-Type: application/json'{} -d '{{\"model\": \"{}\", {}}}'\n\n", url,
+      has_template ? "chat/completions" : "completions",
+      flags.api_key_file.empty() ? "" : " -H 'Authorization: Bearer YOUR_KEY'", name,
+      has_template ? R"("messages": [{"role": "user", "content": "What is GPTQ?"}])"
+                   : R"("prompt": "GPTQ is", "max_tokens": 64)");
   fmt::print("Stop with Ctrl-C.\n");
   std::fflush(stdout);
 }
@@ -230,7 +231,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   command->add_option("--host", flags->http.host, "address to listen on; 0.0.0.0: all")
       ->capture_default_str();
   command->add_option("--port", flags->http.port, "port to listen on; 0: any free one")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65'535));
   command->add_option("--served-model-name", flags->served_name, "the name that clients ask for");
   command
       ->add_option("--max-context", flags->engine.max_context_tokens,

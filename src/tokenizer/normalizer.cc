@@ -20,8 +20,7 @@ bool is_inert(char32_t c) {
          (c >= 0xFF01 && c <= 0xFF9D);
 }
 
-constexpr auto kComposeOptions =
-    static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+constexpr auto kComposeOptions = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 
 base::Error failure(utf8proc_ssize_t code) {
   return base::fail(base::ErrorCode::kInternal, "normalizer", "{}", utf8proc_errmsg(code));
@@ -48,7 +47,9 @@ base::Result<std::vector<utf8proc_int32_t>> decompose(std::string_view text) {
 // Sorts each run of combining marks by class. utf8proc's own way is to swap neighbours: a
 // megabyte of marks, which anyone may send, would take it hours.
 void order_marks(std::vector<utf8proc_int32_t>& characters) {
-  const auto mark_class = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  const auto mark_class = [](utf8proc_int32_t c) {
+    return utf8proc_get_property(c)->combining_class;
+  };
   auto done = characters.begin();
   while (true) {
     const auto first = std::find_if(done, characters.end(), mark_class);
@@ -78,8 +79,8 @@ bool is_surely_nfc(std::string_view text) {
 base::Result<std::string> to_nfc(std::string_view valid_text) {
   std::vector<utf8proc_int32_t> characters = TRY(decompose(valid_text));
   order_marks(characters);
-  const utf8proc_ssize_t count = utf8proc_normalize_utf32(
-      characters.data(), std::ssize(characters), kComposeOptions);
+  const utf8proc_ssize_t count =
+      utf8proc_normalize_utf32(characters.data(), std::ssize(characters), kComposeOptions);
   if (count < 0) return failure(count);
   std::string text;
   text.reserve(valid_text.size());
