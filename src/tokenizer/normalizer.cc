@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "tokenizer/utf8.h"
@@ -44,20 +45,25 @@ base::Result<std::vector<utf8proc_int32_t>> decompose(std::string_view text) {
   return characters;
 }
 
-// Sorts each run of combining marks by class. utf8proc's own way is to swap neighbours: a
-// megabyte of marks, which anyone may send, would take it hours.
+std::uint64_t mark_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
+
+// Sorts each run of combining marks by class, equal ones as they stood. utf8proc's own way is to
+// swap neighbours: a megabyte of marks, which anyone may send, would take it hours.
 void order_marks(std::vector<utf8proc_int32_t>& characters) {
-  const auto mark_class = [](utf8proc_int32_t c) {
-    return utf8proc_get_property(c)->combining_class;
-  };
+  std::vector<std::uint64_t> keys;  // class, place in the run and character in one number
   auto done = characters.begin();
   while (true) {
     const auto first = std::find_if(done, characters.end(), mark_class);
     if (first == characters.end()) return;
     done = std::find_if_not(first, characters.end(), mark_class);
-    std::stable_sort(first, done, [&](utf8proc_int32_t a, utf8proc_int32_t b) {
-      return mark_class(a) < mark_class(b);
-    });
+    keys.clear();
+    for (auto mark = first; mark != done; ++mark) {
+      keys.push_back(mark_class(*mark) << 56 | static_cast<std::uint64_t>(mark - first) << 21 |
+                     static_cast<std::uint64_t>(*mark));
+    }
+    std::sort(keys.begin(), keys.end());
+    std::transform(keys.begin(), keys.end(), first,
+                   [](std::uint64_t key) { return static_cast<utf8proc_int32_t>(key & 0x1FFFFF); });
   }
 }
 
