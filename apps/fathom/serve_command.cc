@@ -290,7 +290,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   command->add_option("--host", flags->http.host, "address to listen on; 0.0.0.0: all")
       ->capture_default_str();
   command->add_option("--port", flags->http.port, "port to listen on; 0: any free one")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65'535));
   command->add_option("--served-model-name", flags->served_name, "the name that clients ask for");
   command
       ->add_option("--max-context", flags->engine.max_context_tokens,
