@@ -42,6 +42,7 @@ struct Flags {
   std::string metric_names = "fathom";
   std::int64_t queue_seconds = 0;
   std::int64_t drain_seconds = 30;
+  std::int64_t stall_seconds = 60;
 };
 
 void print_ledger(const engine::MemoryLedger& ledger) {
@@ -197,6 +198,7 @@ Result<End> serve(Flags& flags) {
   LoadedModel model = TRY(load_model(flags.model));
   flags.engine.kv_dtype =
       TRY(kv_dtype(flags.kv_dtype, model.weights->compute_dtype(), *model.device));
+  flags.service.max_stall = std::chrono::seconds(flags.stall_seconds);
   if (flags.queue_seconds > 0) {
     flags.service.queue_deadline = std::chrono::seconds(flags.queue_seconds);
   }
@@ -265,6 +267,11 @@ void add_access_flags(CLI::App& command, Flags& flags) {
                   "the longest a request may wait to begin, then it gets 503; 0: no limit")
       ->capture_default_str()
       ->check(CLI::Range(0, 86'400));
+  command
+      .add_option("--stall-seconds", flags.stall_seconds,
+                  "how long a step may take before /livez says that the server hangs")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86'400));
   command
       .add_option("--drain-seconds", flags.drain_seconds,
                   "how long running requests may take to end when the server is told to stop")
