@@ -29,6 +29,10 @@ struct CudaQueue {
 
 struct CudaKernels {
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
+  void (*sample)(const SampleTask&, const CudaQueue&);
+  int64_t (*sample_workspace_floats)(int64_t max_rows, int64_t vocab_rows);
+  void (*token_logprobs)(const TokenLogprobsTask&, const CudaQueue&);
+  void (*top_logprobs)(const TopLogprobsTask&, const CudaQueue&);
 };
 
 bool on_cuda(device::Stream& stream);

@@ -7,10 +7,18 @@ namespace fathom::kernels {
 
 namespace cuda {
 void silu_mul(const SiluMulTask&, const CudaQueue&);
+void sample(const SampleTask&, const CudaQueue&);
+int64_t sample_workspace_floats(int64_t max_rows, int64_t vocab_rows);
+void token_logprobs(const TokenLogprobsTask&, const CudaQueue&);
+void top_logprobs(const TopLogprobsTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
-  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul};
+  static constexpr CudaKernels kTable{.silu_mul = cuda::silu_mul,
+                                      .sample = cuda::sample,
+                                      .sample_workspace_floats = cuda::sample_workspace_floats,
+                                      .token_logprobs = cuda::token_logprobs,
+                                      .top_logprobs = cuda::top_logprobs};
   return kTable;
 }
 
