@@ -11,16 +11,33 @@ namespace fathom::kernels {
 
 enum class Element : uint8_t { kF32, kBF16, kF16, kI8, kF8E4M3 };
 
+// In token_counts: the token stands in the prompt. The other 31 bits count it in the answer.
+inline constexpr int32_t kInPrompt = INT32_MIN;
+
 struct LinearTask {
   const void* x = nullptr;  // [num_tokens, in]
   const void* w = nullptr;  // [out, in]
   const void* bias = nullptr;
+  const float* w_scales = nullptr;  // [out], of a kF8E4M3 weight
+  const float* x_scales = nullptr;  // [num_tokens], of a kF8E4M3 x
   void* y = nullptr;  // first of `out` columns in rows of y_stride elements
+  void* workspace = nullptr;  // the GPU's alone
+  int64_t workspace_bytes = 0;
   int64_t num_tokens = 0;
   int64_t in = 0;
   int64_t out = 0;
   int64_t y_stride = 0;
   Element x_type{}, w_type{}, bias_type{}, y_type{};
+  bool accumulate = false;
+  bool batch_invariant = false;  // the CPU always is
+};
+
+// A product to be expected, for the GPU to find the fastest way before.
+struct LinearShapeTask {
+  int64_t in = 0;
+  int64_t out = 0;
+  Element x_type{}, w_type{}, y_type{};
+  bool accumulate = false;
 };
 
 struct RmsNormTask {
@@ -28,6 +45,7 @@ struct RmsNormTask {
   const void* delta = nullptr;  // may be null
   const void* weight = nullptr;
   void* y = nullptr;
+  float* y_scales = nullptr;  // of a kF8E4M3 y
   int64_t num_tokens = 0;
   int64_t hidden = 0;
   float epsilon = 0;
@@ -60,25 +78,39 @@ struct AttentionTask {
   const float* value_scales = nullptr;
   const int32_t* positions = nullptr;
   const int32_t* query_starts = nullptr;
+  const int32_t* context_lens = nullptr;
   const int32_t* block_tables = nullptr;
   void* y = nullptr;
+  float* workspace = nullptr;  // CUDA only
   int64_t num_tokens = 0;
   int64_t num_sequences = 0;
+  int64_t max_query_rows = 0;
   int64_t max_blocks = 0;
   int64_t num_heads = 0;
   int64_t num_kv_heads = 0;
   int64_t head_dim = 0;
   int64_t block_tokens = 0;
   float scale = 0;
+  bool batch_invariant = false;
   Element activation_type{}, cache_type{};
 };
 
 struct SiluMulTask {
   const void* gate_up = nullptr;
   void* y = nullptr;
+  float* y_scales = nullptr;  // of a kF8E4M3 y
   int64_t num_tokens = 0;
   int64_t intermediate = 0;
-  Element type{};
+  Element gate_up_type{}, y_type{};
+};
+
+struct QuantizeRowsTask {
+  const void* x = nullptr;  // [num_rows, width]
+  void* y = nullptr;
+  float* scales = nullptr;
+  int64_t num_rows = 0;
+  int64_t width = 0;
+  Element x_type{};
 };
 
 struct EmbeddingTask {
@@ -172,6 +204,12 @@ struct TopLogprobsTask {
   int64_t vocab_rows = 0;
   int64_t num_valid_tokens = 0;
   int64_t k = 0;
+};
+
+struct ReadSumTask {
+  const int64_t* x = nullptr;
+  int64_t* y = nullptr;
+  int64_t count = 0;
 };
 
 // Null pointers switch a part off: see LogitAdjustments.

@@ -15,6 +15,11 @@ struct LaunchShape {
   size_t shared_bytes = 0;
 };
 
+// Blocks of `size` for `count` items.
+inline unsigned num_blocks(int64_t count, int64_t size) {
+  return static_cast<unsigned>((count + size - 1) / size);
+}
+
 // A kernel launched so may start before its predecessor on the stream has ended, and must call
 // wait_for_predecessor() before it reads what that one wrote or writes what that one reads. On
 // architectures before 9.0 it is an ordinary launch.

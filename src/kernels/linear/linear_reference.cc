@@ -16,7 +16,9 @@ void linear_reference(const LinearArgs& args) {
           sum += static_cast<double>(get(args.x, token * in + i)) * get(block.weight, row * in + i);
         }
         if (!block.scales.empty()) sum *= get(block.scales, row);
+        if (!args.x_scales.empty()) sum *= get(args.x_scales, token);
         if (!block.bias.empty()) sum += get(block.bias, row);
+        if (args.accumulate) sum += get(args.y, token * out + column);
         set(args.y, token * out + column, static_cast<float>(sum));
       }
     }
