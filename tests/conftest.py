@@ -17,6 +17,9 @@ class Server:
             [FATHOM, "serve", str(MODEL), "--port", "0", "--served-model-name", "demo",
              *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.wait_until_serving()
+
+    def wait_until_serving(self):
         self.output = ""
         while "Stop with" not in self.output:
             line = self.process.stdout.readline()

@@ -17,12 +17,18 @@ enum ExitCode { kExitOk = 0, kExitFailed = 1, kExitUsage = 2 };
 // Prints "fathom: where: message" on standard error; returns kExitFailed.
 int report(const base::Error& error);
 
+// Starts this program again in this process, with the same command line: after a loss that only a
+// new process recovers from. Returns an error if it cannot, or if it has done so several times in
+// a row without success in between.
+base::Error restart_process();
+
 // Each adds one subcommand. When the command line names it, its callback sets exit_code.
 void add_serve_command(CLI::App& app, int& exit_code);
 void add_run_command(CLI::App& app, int& exit_code);
 void add_pull_command(CLI::App& app, int& exit_code);
 void add_tokenize_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app, int& exit_code);
+void add_bench_command(CLI::App& app, int& exit_code);
 void add_version_command(CLI::App& app, int& exit_code);
 
 }  // namespace fathom::app

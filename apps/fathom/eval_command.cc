@@ -25,6 +25,7 @@ constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 30;
 
 struct Flags {
   ModelFlags model;
+  std::string kv_dtype;
   std::string text;
   std::int64_t window_tokens = 1024;
   std::int64_t max_windows = 0;
@@ -52,11 +53,13 @@ Result<engine::Perplexity> evaluate(const Flags& flags) {
   }
   const auto tokens =
       TRY(model.tokenizer->encode(text, {.add_special = false, .plain_ranges = {}}));
+  const tensor::DType cache_dtype =
+      TRY(kv_dtype(flags.kv_dtype, model.weights->compute_dtype(), *model.device));
   auto scorer = TRY(engine::Scorer::create(
       model.weights, *model.device,
       {.max_context_tokens = flags.window_tokens,
        .num_valid_tokens = std::min(model.tokenizer->vocab_size(), spec.vocab_rows),
-       .kv_dtype = model.weights->compute_dtype()}));
+       .kv_dtype = cache_dtype}));
   return engine::measure_perplexity(scorer, tokens,
                                     {.window_tokens = flags.window_tokens,
                                      .max_windows = flags.max_windows,
@@ -77,6 +80,7 @@ void add_eval_command(CLI::App& app, int& exit_code) {
       "every other token is scored.");
   auto flags = std::make_shared<Flags>();
   add_model_flags(*command, flags->model);
+  add_kv_dtype_flag(*command, flags->kv_dtype);
   command->add_option("--text", flags->text, "the text, a UTF-8 file")->required();
   command->add_option("--window", flags->window_tokens, "tokens of a window, BOS included")
       ->capture_default_str()

@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   add_pull_command(app, exit_code);
   add_tokenize_command(app, exit_code);
   add_eval_command(app, exit_code);
+  add_bench_command(app, exit_code);
   add_version_command(app, exit_code);
   try {
     app.parse(argc, argv);

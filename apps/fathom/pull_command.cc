@@ -98,10 +98,12 @@ int run(const Flags& flags) {
                                                {"bytes", result->total_bytes},
                                                {"downloaded_bytes", result->downloaded_bytes}}));
   } else {
+    const std::string folder = result->folder.string();
     fmt::print("{} files, {:.2f} GB ({:.2f} GB fetched), in {}\nServe it with: fathom serve {}\n",
                result->num_files, static_cast<double>(result->total_bytes) / 1e9,
-               static_cast<double>(result->downloaded_bytes) / 1e9, result->folder.string(),
-               flags.name);
+               static_cast<double>(result->downloaded_bytes) / 1e9, folder,
+               // A name alone stands for its main branch.
+               flags.revision == "main" ? flags.name : folder);
   }
   return kExitOk;
 }

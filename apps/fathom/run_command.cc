@@ -30,6 +30,7 @@ constexpr std::uint64_t kMaxPromptBytes = std::uint64_t{64} << 20;
 
 struct Flags {
   ModelFlags model;
+  std::string kv_dtype;
   std::string prompt;
   bool has_prompt = false;
   std::string prompt_file;
@@ -172,7 +173,7 @@ Result<void> run(const Flags& flags) {
   const LoadedModel model = TRY(load_model(flags.model));
   engine::EngineOptions options;
   options.max_batch_size = 1;
-  options.kv_dtype = model.weights->compute_dtype();
+  options.kv_dtype = TRY(kv_dtype(flags.kv_dtype, model.weights->compute_dtype(), *model.device));
   const auto engine =
       TRY(engine::Engine::create(model.weights, model.tokenizer, *model.device, options));
   Conversation conversation(flags, model, *engine);
@@ -200,6 +201,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       "  fathom run ./my-model --prompt-file q.txt --temperature 0 --json");
   auto flags = std::make_shared<Flags>();
   add_model_flags(*command, flags->model);
+  add_kv_dtype_flag(*command, flags->kv_dtype);
   auto* prompt = command->add_option("PROMPT", flags->prompt, "the prompt; without one, a chat");
   command->add_option("--prompt-file", flags->prompt_file, "a file to read the prompt from")
       ->excludes(prompt);

@@ -1,5 +1,6 @@
 // fathom serve: OpenAI's API over one model.
 #include <fmt/core.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -43,12 +44,6 @@ struct Flags {
   std::int64_t drain_seconds = 30;
 };
 
-tensor::DType kv_dtype(const std::string& asked, tensor::DType of_weights) {
-  if (asked == "int8") return tensor::DType::kI8;
-  if (asked == "bf16") return tensor::DType::kBF16;
-  return asked == "fp32" ? tensor::DType::kF32 : of_weights;
-}
-
 void print_ledger(const engine::MemoryLedger& ledger) {
   const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   base::log_info(
@@ -58,19 +53,28 @@ void print_ledger(const engine::MemoryLedger& ledger) {
       mib(ledger.workspace_bytes), mib(ledger.logits_bytes), mib(ledger.runtime_bytes));
 }
 
-void print_address(const Flags& flags, const std::string& name, std::uint16_t port) {
+void print_address(const Flags& flags, const std::string& name, bool has_template,
+                   std::uint16_t port) {
   const bool is_secure = !flags.http.tls_certificate_file.empty();
+  const bool is_ipv6 = flags.http.host.find(':') != std::string::npos;
   const std::string url =
-      fmt::format("{}://{}:{}", is_secure ? "https" : "http", flags.http.host, port);
+      fmt::format("{}://{}:{}", is_secure ? "https" : "http",
+                  is_ipv6 ? "[" + flags.http.host + "]" : flags.http.host, port);
   fmt::print("Serving {} at {}\nTry it:\n\n", name, url);
   fmt::print(
-      "curl {}/v1/chat/completions -H 'Content-Type: application/json' -d "
-      "'{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": "
-      "\"What is GPTQ?\"}}]}}'\n\n",
-      url, name);
+      "curl {}/v1/{} -H 'Content-Type: application/json'{} -d '{{\"model\": \"{}\", {}}}'\n\n", url,
+      has_template ? "chat/completions" : "completions",
+      flags.api_key_file.empty() ? "" : " -H 'Authorization: Bearer YOUR_KEY'", name,
+      has_template ? R"("messages": [{"role": "user", "content": "What is GPTQ?"}])"
+                   : R"("prompt": "GPTQ is", "max_tokens": 64)");
   fmt::print("Stop with Ctrl-C.\n");
   std::fflush(stdout);
 }
+
+// What the engine's thread raises when the device is lost.
+constexpr int kDeviceLostSignal = SIGUSR1;
+// Answers that say so go out before the server starts again.
+constexpr std::chrono::seconds kLostDrain{2};
 
 // Blocked before any thread starts, so that sigwait() gets them.
 sigset_t block_stop_signals() {
@@ -78,6 +82,7 @@ sigset_t block_stop_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, kDeviceLostSignal);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -99,6 +104,7 @@ serve::MetricsOptions metrics_options(const Flags& flags, const std::string& nam
       flags.metric_names == "vllm" ? serve::MetricNames::kVllm : serve::MetricNames::kFathom;
   options.model_name = name;
   options.max_context_tokens = engine.max_context_tokens();
+  options.max_draft_tokens = flags.engine.max_draft_tokens;
   const std::int64_t num_blocks = engine.status().num_kv_blocks;
   options.cache = {.block_size_tokens = engine.ledger().kv_tokens / num_blocks,
                    .num_blocks = num_blocks,
@@ -113,9 +119,26 @@ void record(serve::Metrics& metrics, const engine::StepReport& step) {
   metrics.record_step(step.num_tokens);
   if (step.cache_queries > 0) metrics.record_prefix_cache(step.cache_queries, step.cache_hits);
   for (std::int64_t i = 0; i < step.num_pauses; ++i) metrics.record_preemption();
-  if (step.num_drafts > 0) {
-    metrics.record_speculation(step.num_drafts, step.num_draft_tokens, step.num_accepted_tokens);
+  if (step.num_drafts > 0 || !step.accepted_at.empty()) {
+    metrics.record_speculation({step.num_drafts, step.num_draft_tokens, step.accepted_at});
   }
+}
+
+// The engine runs before there are metrics, which tell of its size: until then nothing is counted.
+void observe(engine::EngineOptions& options, const std::atomic<serve::Metrics*>& metrics) {
+  const auto seconds = [](engine::BlockObserver::Duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  options.on_step = [&metrics](const engine::StepReport& step) {
+    if (serve::Metrics* const known = metrics) record(*known, step);
+  };
+  options.blocks.on_reuse = [&metrics, seconds](auto since_use) {
+    if (serve::Metrics* const known = metrics) known->record_block_reuse(seconds(since_use));
+  };
+  options.blocks.on_evict = [&metrics, seconds](auto since_taken, auto since_use) {
+    serve::Metrics* const known = metrics;
+    if (known) known->record_block_eviction(seconds(since_taken), seconds(since_use));
+  };
 }
 
 void warn_of_limits(const LoadedModel& model, const std::string& name,
@@ -130,20 +153,58 @@ void warn_of_limits(const LoadedModel& model, const std::string& name,
   }
 }
 
-Result<void> serve(Flags& flags) {
+// Connections are still taken while something runs, so that probes are told that it stops, and
+// clients when to come again; then those that are open end.
+void drain(serve::Service& service, net::HttpServer& server, std::chrono::milliseconds timeout) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kFlush{1'000};  // for answers that were written just now
+  service.set_readiness(serve::Readiness::kDraining);
+  const auto deadline = Clock::now() + timeout;
+  const bool is_idle = service.wait_until_idle(timeout);
+  const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+  const bool is_closed = server.drain(is_idle ? std::max(rest, kFlush) : rest);
+  if (!is_idle || !is_closed) {
+    base::log_warning("{} requests were cut off", service.num_open_requests());
+  }
+}
+
+// Connections and everything else in files: systems often allow 1024 of them unless asked.
+void allow_files(std::size_t count) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= count) return;
+  limit.rlim_cur = std::min<rlim_t>(count, limit.rlim_max);
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < count) {
+    base::log_warning("only {} files may be open, which bounds the connections; raise ulimit -n",
+                      limit.rlim_cur);
+  }
+}
+
+// Room for all that run and wait, and for those that are refused.
+void size_connections(Flags& flags, std::int64_t batch_size, const engine::Generator& generator) {
+  constexpr std::size_t kOthers = 256;
+  const auto num_requests = static_cast<std::size_t>(batch_size + flags.engine.max_queue);
+  flags.http.max_connections = std::max(flags.http.max_connections, num_requests + kOthers);
+  flags.http.retry_after = [&generator] { return generator.retry_after(); };
+  allow_files(2 * flags.http.max_connections + kOthers);
+}
+
+// How serving ended.
+enum class End { kStopped, kDeviceLost };
+
+Result<End> serve(Flags& flags) {
   const sigset_t signals = block_stop_signals();
   auto gateway_parts = TRY(gateway_options(flags));
   LoadedModel model = TRY(load_model(flags.model));
-  flags.engine.kv_dtype = kv_dtype(flags.kv_dtype, model.weights->compute_dtype());
+  flags.engine.kv_dtype =
+      TRY(kv_dtype(flags.kv_dtype, model.weights->compute_dtype(), *model.device));
   if (flags.queue_seconds > 0) {
     flags.service.queue_deadline = std::chrono::seconds(flags.queue_seconds);
   }
-  // The engine runs before there are metrics, which tell of its size; and ends before they do.
+  // Made after the engine, gone after it.
   std::unique_ptr<serve::Metrics> metrics;
   std::atomic<serve::Metrics*> step_metrics{nullptr};
-  flags.engine.on_step = [&step_metrics](const engine::StepReport& step) {
-    if (serve::Metrics* const known = step_metrics) record(*known, step);
-  };
+  observe(flags.engine, step_metrics);
+  flags.engine.on_device_lost = [] { ::kill(::getpid(), kDeviceLostSignal); };
   const auto engine =
       TRY(engine::Engine::create(model.weights, model.tokenizer, *model.device, flags.engine));
   print_ledger(engine->ledger());
@@ -152,25 +213,28 @@ Result<void> serve(Flags& flags) {
   metrics = std::make_unique<serve::Metrics>(metrics_options(flags, name, *engine));
   step_metrics = metrics.get();
   serve::MeasuredGenerator generator(*engine, *metrics);
+  const bool has_template = model.chat_template.has_value();
   serve::Service service({.name = name,
                           .tokenizer = model.tokenizer,
                           .chat_template = std::move(model.chat_template),
                           .splits_reasoning = model.tokenizer->token_of("<think>").has_value()},
                          generator, flags.service);
   serve::Gateway gateway(service, *metrics, generator, std::move(gateway_parts));
+  size_connections(flags, engine->max_batch_size(), generator);
   const auto server = TRY(net::HttpServer::start(
       flags.http, [&gateway](const auto& exchange) { gateway.handle(exchange); }));
-  print_address(flags, name, server->port());
+  print_address(flags, name, has_template, server->port());
   int signal = 0;
   ::sigwait(&signals, &signal);
+  if (signal == kDeviceLostSignal) {
+    drain(service, *server, kLostDrain);
+    return End::kDeviceLost;
+  }
   base::log_info("{}: {} requests may take up to {} s to end",
                  signal == SIGINT ? "interrupted" : "terminated", service.num_open_requests(),
                  flags.drain_seconds);
-  service.set_readiness(serve::Readiness::kDraining);
-  if (!server->drain(std::chrono::seconds(flags.drain_seconds))) {
-    base::log_warning("{} requests were cut off", service.num_open_requests());
-  }
-  return {};
+  drain(service, *server, std::chrono::seconds(flags.drain_seconds));
+  return End::kStopped;
 }
 
 // "512MiB", "4GiB", "1073741824".
@@ -233,12 +297,12 @@ void add_serve_command(CLI::App& app, int& exit_code) {
                    "longest prompt and answer together, in tokens; default: the model's")
       ->check(CLI::Range(std::int64_t{16}, std::int64_t{1} << 24));
   command
-      ->add_option("--max-batch-size", flags->engine.max_batch_size, "requests that run at a time")
-      ->capture_default_str()
+      ->add_option("--max-batch-size", flags->engine.max_batch_size,
+                   "requests that run at a time; default: 16, on a GPU 256")
       ->check(CLI::Range(1, 1024));
   command->add_option("--max-queue", flags->engine.max_queue, "requests that may wait")
       ->capture_default_str()
-      ->check(CLI::Range(0, 1'000'000));
+      ->check(CLI::Range(1, 1'000'000));
   command
       ->add_option("--reserve-tokens", flags->engine.reserve_tokens,
                    "room kept for the answer of a request that names no max_tokens")
@@ -250,18 +314,22 @@ void add_serve_command(CLI::App& app, int& exit_code) {
                    "stay the same")
       ->capture_default_str()
       ->check(CLI::Range(0, 16));
-  command
-      ->add_option("--kv-dtype", flags->kv_dtype,
-                   "type of the KV cache: fp32, bf16 or int8; default: the weights' type")
-      ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
+  add_kv_dtype_flag(*command, flags->kv_dtype);
+  add_determinism_flag(*command, flags->engine.determinism);
   command->add_flag("!--no-prefix-cache", flags->engine.use_prefix_cache,
                     "compute every prompt anew, also where its beginning came before");
-  add_size(*command, "--kv-memory", flags->engine.kv_memory_bytes,
-           "memory for the KV cache, such as 8GiB; default: what the batch needs, at most 4 GiB");
+  add_size(
+      *command, "--kv-memory", flags->engine.kv_memory_bytes,
+      "memory for the KV cache, such as 8GiB; default: what the batch needs, at most 4 GiB, on a "
+      "GPU what is left");
   add_access_flags(*command, *flags);
   command->callback([flags, &exit_code] {
-    const auto done = serve(*flags);
-    exit_code = done ? kExitOk : report(done.error());
+    const auto end = serve(*flags);
+    if (!end) {
+      exit_code = report(end.error());
+    } else {
+      exit_code = *end == End::kDeviceLost ? report(restart_process()) : kExitOk;
+    }
   });
 }
 

@@ -151,4 +151,13 @@ void MappedFile::close() noexcept {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
+void forget_mapped_pages(const void* data, std::size_t num_bytes) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<std::uintptr_t>(data);
+  const std::uintptr_t first = (start + page - 1) / page * page;
+  const std::uintptr_t end = (start + num_bytes) / page * page;
+  // A refusal costs memory only.
+  if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
 }  // namespace fathom::base

@@ -47,4 +47,8 @@ class MappedFile {
   int descriptor_ = -1;
 };
 
+// Lets the system take back the pages of a map that lie wholly inside: they are read again from
+// the file if they are touched again.
+void forget_mapped_pages(const void* data, std::size_t num_bytes);
+
 }  // namespace fathom::base

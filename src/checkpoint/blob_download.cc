@@ -24,6 +24,7 @@ using base::fail;
 using base::Result;
 
 constexpr std::int64_t kMaxFileBytes = std::int64_t{1} << 44;
+constexpr int kMaxSameHostRedirects = 10;
 
 // Held as long as it lives; another process that wants the same file waits.
 class FileLock {
@@ -94,6 +95,36 @@ Result<std::string> digest(const std::filesystem::path& path, bool is_sha256,
   return text;
 }
 
+// Where a redirect leads if it stays on the host of `url`, as of a renamed model or a mirror's own
+// paths; empty for one to a storage host, before which the hub itself tells size and ETag.
+std::string same_host_target(const std::string& url, std::string_view location) {
+  const std::size_t host = url.find("://");
+  const std::size_t path = host == std::string::npos ? host : url.find('/', host + 3);
+  if (path == std::string::npos) return "";
+  const std::string_view origin = std::string_view(url).substr(0, path);
+  if (location.starts_with('/') && !location.starts_with("//")) {
+    return std::string(origin) + std::string(location);
+  }
+  const bool stays = location.starts_with(origin) && location.substr(path).starts_with('/');
+  return stays ? std::string(location) : "";
+}
+
+// The answer that names the file: a redirect to another host, or the file's own headers.
+Result<net::HttpReply> ask_for_headers(net::HttpClient& client, net::HttpGet request,
+                                       const std::function<bool()>& is_cancelled) {
+  for (int hop = 0; hop < kMaxSameHostRedirects; ++hop) {
+    net::HttpReply reply = TRY(client.get(request, {}, is_cancelled));
+    const bool is_redirect = reply.status >= 300 && reply.status < 400;
+    if (!is_redirect || !net::find_header(reply.headers, "X-Linked-Etag").empty()) return reply;
+    std::string target =
+        same_host_target(request.url, net::find_header(reply.headers, "Location"));
+    if (target.empty()) return reply;
+    request.url = std::move(target);
+  }
+  return fail(ErrorCode::kUnavailable, request.url, "more than {} redirects",
+              kMaxSameHostRedirects);
+}
+
 bool is_worth_another_try(const base::Error& error) {
   return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDataLoss;
 }
@@ -102,11 +133,11 @@ bool is_worth_another_try(const base::Error& error) {
 
 Result<RemoteFile> BlobDownload::look_up(net::HttpClient& client, const std::string& url,
                                          const std::string& name) const {
-  // Not following redirects: the hub's own headers name the file that lies behind them.
+  // Not following redirects to other hosts: the hub's own headers name the file behind them.
   net::HttpGet request{
       .url = url, .bearer_token = options_.token, .head_only = true, .follow_redirects = false};
   request.headers = {{"Accept-Encoding", "identity"}};
-  net::HttpReply reply = TRY(client.get(request, {}, is_cancelled_));
+  const net::HttpReply reply = TRY(ask_for_headers(client, request, is_cancelled_));
   if (reply.status == 401 || reply.status == 403) {
     return fail(ErrorCode::kPermissionDenied, url,
                 "the hub wants a login (status {}); set HF_TOKEN, and accept the model's terms "
@@ -122,10 +153,12 @@ Result<RemoteFile> BlobDownload::look_up(net::HttpClient& client, const std::str
   }
   RemoteFile file{.name = name, .url = url};
   std::string_view etag = net::find_header(reply.headers, "X-Linked-Etag");
-  if (etag.empty()) etag = net::find_header(reply.headers, "ETag");
-  file.etag = bare_etag(etag);
   std::string_view size = net::find_header(reply.headers, "X-Linked-Size");
-  if (size.empty()) size = net::find_header(reply.headers, "Content-Length");
+  if (reply.status < 300) {  // the file itself; a redirect's own are of no use
+    if (etag.empty()) etag = net::find_header(reply.headers, "ETag");
+    if (size.empty()) size = net::find_header(reply.headers, "Content-Length");
+  }
+  file.etag = bare_etag(etag);
   const auto parsed = std::from_chars(size.data(), size.data() + size.size(), file.size_bytes);
   if (!is_etag(file.etag) || size.empty() || parsed.ec != std::errc{} || file.size_bytes < 0 ||
       file.size_bytes > kMaxFileBytes) {

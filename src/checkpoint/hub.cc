@@ -33,8 +33,8 @@ struct Listing {
 
 Result<Listing> list_files(net::HttpClient& client, const PullRequest& request,
                            const HubOptions& options) {
-  const std::string url =
-      options.endpoint + "/api/models/" + request.name + "/revision/" + request.revision;
+  const std::string url = options.endpoint + "/api/models/" + request.name + "/revision/" +
+                          net::url_segment(request.revision);
   const auto [reply, body] =
       TRY(client.get_text({.url = url, .bearer_token = options.token}, kMaxListBytes));
   if (reply.status == 401 || reply.status == 403) {
@@ -127,6 +127,93 @@ Result<void> check_disk(const HubCache& cache, std::int64_t needed_bytes) {
       needed_bytes >> 20, static_cast<std::int64_t>(space.available) >> 20);
 }
 
+Result<void> check_request(const PullRequest& request) {
+  if (!is_model_name(request.name)) {
+    return fail(ErrorCode::kInvalidArgument, request.name,
+                "not a model name; they look like deepseek-ai/deepseek-llm-7b-chat");
+  }
+  if (!is_inner_path(request.revision)) {
+    return fail(ErrorCode::kInvalidArgument, "--revision", "'{}' is not a revision",
+                request.revision);
+  }
+  return {};
+}
+
+// The files of one commit, brought into the cache.
+class SnapshotPull {
+ public:
+  SnapshotPull(const PullRequest& request, const HubOptions& options, const HubCache& cache,
+               std::string commit)
+      : request_(request),
+        options_(options),
+        cache_(cache),
+        commit_(std::move(commit)),
+        progress_(request),
+        download_(
+            cache, options,
+            [this](std::int64_t count) {
+              progress_.update([&](PullProgress& state) { state.done_bytes += count; });
+            },
+            request.is_cancelled) {}
+
+  Result<PullResult> fetch(const std::vector<std::string>& names) {
+    std::vector<RemoteFile> files = TRY(look_up(names));
+    PullResult result{.folder = cache_.snapshot(commit_), .commit = commit_};
+    std::int64_t missing_bytes = 0;
+    for (const RemoteFile& file : files) {
+      result.total_bytes += file.size_bytes;
+      if (!std::filesystem::exists(cache_.blob(file.etag))) missing_bytes += file.size_bytes;
+    }
+    result.num_files = std::ssize(files);
+    TRY(check_disk(cache_, missing_bytes));
+    progress_.update([&](PullProgress& state) {
+      state.total_bytes = result.total_bytes;
+      state.total_files = result.num_files;
+    });
+    // Large files first: the small ones fill the gaps at the end.
+    std::ranges::sort(files, std::greater<>{}, &RemoteFile::size_bytes);
+    std::atomic<std::int64_t> downloaded{0};
+    TRY(Workers::run(options_.num_downloads, files.size(),
+                     [&](net::HttpClient& client, std::size_t i) -> Result<void> {
+                       downloaded += TRY(fetch_one(client, files[i]));
+                       return {};
+                     }));
+    result.downloaded_bytes = downloaded;
+    return result;
+  }
+
+ private:
+  Result<std::vector<RemoteFile>> look_up(const std::vector<std::string>& names) {
+    std::vector<RemoteFile> files(names.size());
+    const std::string base_url =
+        options_.endpoint + "/" + request_.name + "/resolve/" + commit_ + "/";
+    TRY(Workers::run(options_.num_downloads, names.size(),
+                     [&](net::HttpClient& client, std::size_t i) -> Result<void> {
+                       files[i] = TRY(download_.look_up(
+                           client, base_url + net::url_segment(names[i]), names[i]));
+                       return {};
+                     }));
+    return files;
+  }
+
+  Result<std::int64_t> fetch_one(net::HttpClient& client, const RemoteFile& file) {
+    const auto on_note = [this](std::string note) {
+      progress_.update([&](PullProgress& state) { state.note = std::move(note); });
+    };
+    const std::int64_t fetched = TRY(download_.fetch(client, file, on_note));
+    TRY(cache_.link(commit_, file.name, file.etag));
+    progress_.update([](PullProgress& state) { ++state.done_files; });
+    return fetched;
+  }
+
+  const PullRequest& request_;
+  const HubOptions& options_;
+  const HubCache& cache_;
+  std::string commit_;
+  Progress progress_;
+  BlobDownload download_;
+};
+
 }  // namespace
 
 bool is_model_name(std::string_view name) {
@@ -141,6 +228,20 @@ bool is_model_name(std::string_view name) {
   const std::size_t slash = name.find('/');
   if (slash == std::string_view::npos) return is_part(name);
   return is_part(name.substr(0, slash)) && is_part(name.substr(slash + 1));
+}
+
+std::string snapshot_name(const std::filesystem::path& folder) {
+  const std::filesystem::path snapshots = folder.parent_path();
+  std::string name = snapshots.parent_path().filename().string();
+  if (!is_commit(folder.filename().native()) || snapshots.filename() != "snapshots" ||
+      !name.starts_with("models--")) {
+    return "";
+  }
+  name.erase(0, std::string_view("models--").size());
+  if (const std::size_t dashes = name.find("--"); dashes != std::string::npos) {
+    name.replace(dashes, 2, "/");
+  }
+  return name;
 }
 
 std::vector<std::string> wanted_files(const std::vector<std::string>& files) {
@@ -160,15 +261,7 @@ std::vector<std::string> wanted_files(const std::vector<std::string>& files) {
 }
 
 Result<PullResult> pull(const PullRequest& request, const HubOptions& given) {
-  if (!is_model_name(request.name)) {
-    return fail(ErrorCode::kInvalidArgument, request.name,
-                "not a model name; they look like "
-                "deepseek-ai/deepseek-llm-7b-chat");
-  }
-  if (!is_inner_path(request.revision) || request.revision.find('?') != std::string::npos) {
-    return fail(ErrorCode::kInvalidArgument, "--revision", "'{}' is not a revision",
-                request.revision);
-  }
+  TRY(check_request(request));
   const HubOptions options = with_environment(given);
   const HubCache cache(options.cache, request.name);
   net::HttpClient client;
@@ -184,49 +277,10 @@ Result<PullResult> pull(const PullRequest& request, const HubOptions& given) {
   std::error_code code;
   std::filesystem::create_directories(cache.root() / "blobs", code);
   if (code) return fail(ErrorCode::kUnknown, cache.root().native(), "{}", code.message());
-
-  Progress progress(request);
-  const auto on_bytes = [&](std::int64_t count) {
-    progress.update([&](PullProgress& state) { state.done_bytes += count; });
-  };
-  const BlobDownload download(cache, options, on_bytes, request.is_cancelled);
-  std::vector<RemoteFile> files(names.size());
-  TRY(Workers::run(options.num_downloads, names.size(),
-                   [&](net::HttpClient& each, std::size_t i) -> Result<void> {
-                     const std::string url = options.endpoint + "/" + request.name + "/resolve/" +
-                                             listing.commit + "/" + names[i];
-                     files[i] = TRY(download.look_up(each, url, names[i]));
-                     return {};
-                   }));
-  PullResult result{.folder = cache.snapshot(listing.commit), .commit = listing.commit};
-  std::int64_t missing_bytes = 0;
-  for (const RemoteFile& file : files) {
-    result.total_bytes += file.size_bytes;
-    if (!std::filesystem::exists(cache.blob(file.etag))) missing_bytes += file.size_bytes;
-  }
-  TRY(check_disk(cache, missing_bytes));
-  // Large files first: the small ones fill the gaps at the end.
-  std::ranges::sort(files, std::greater<>{}, &RemoteFile::size_bytes);
-  progress.update([&](PullProgress& state) {
-    state.total_bytes = result.total_bytes;
-    state.total_files = std::ssize(files);
-  });
-  std::atomic<std::int64_t> downloaded{0};
-  TRY(Workers::run(options.num_downloads, files.size(),
-                   [&](net::HttpClient& each, std::size_t i) -> Result<void> {
-                     const auto on_note = [&](std::string note) {
-                       progress.update([&](PullProgress& state) { state.note = std::move(note); });
-                     };
-                     downloaded += TRY(download.fetch(each, files[i], on_note));
-                     TRY(cache.link(listing.commit, files[i].name, files[i].etag));
-                     progress.update([](PullProgress& state) { ++state.done_files; });
-                     return {};
-                   }));
+  PullResult result = TRY(SnapshotPull(request, options, cache, listing.commit).fetch(names));
   // Last: a name only ever stands for a snapshot that is whole.
   std::filesystem::create_directories(cache.ref(request.revision).parent_path(), code);
   TRY(base::write_file_atomically(cache.ref(request.revision), listing.commit));
-  result.downloaded_bytes = downloaded;
-  result.num_files = std::ssize(files);
   return result;
 }
 

@@ -59,6 +59,9 @@ base::Result<PullResult> pull(const PullRequest& request, const HubOptions& opti
 base::Result<std::filesystem::path> resolve_model(const std::string& name_or_folder,
                                                   const HubOptions& options = {});
 
+// The name that a snapshot folder of the cache was pulled by; empty for any other folder.
+std::string snapshot_name(const std::filesystem::path& folder);
+
 // "org/name" or "name" of letters, digits, '.', '_' and '-', as the hub allows.
 bool is_model_name(std::string_view name);
 

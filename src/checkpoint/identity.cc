@@ -10,26 +10,24 @@
 #include <optional>
 #include <span>
 
+#include "spec/known_models.h"
+
 namespace fathom::checkpoint {
 namespace {
 
 using base::ErrorCode;
 using base::fail;
 using base::Result;
-using spec::Architecture;
 using spec::ModelSpec;
 using spec::RopeSpec;
 
 // What all variants of a model share.
 struct Family {
-  Architecture architecture;
-  std::int64_t num_layers, hidden_size, intermediate_size, num_heads, num_kv_heads;
-  std::int64_t vocab_rows, max_context_tokens;
-  double theta;
-  double linear_factor;  // 1: no scaling
-  std::int64_t bos;
+  std::string_view shape;  // of spec::known_shape()
   // How "Führer" is encoded: the vocabulary, and the added tokens that stand for bytes.
   std::span<const std::int32_t> fuehrer;
+
+  ModelSpec spec() const { return *spec::known_shape(shape); }
 };
 
 struct KnownModel {
@@ -44,14 +42,9 @@ constexpr std::array<std::int32_t, 4> kLlmFuehrer = {37, 100014, 71, 6245};
 constexpr std::array<std::int32_t, 4> kCoderFuehrer = {37, 32009, 71, 6247};
 constexpr std::array<std::int32_t, 3> kQwenFuehrer = {37, 50753, 261};
 
-constexpr Family kLlm = {
-    Architecture::kLlama, 30, 4096, 11008, 32, 32, 102400, 4096, 10000.0, 1.0, 100000, kLlmFuehrer};
-constexpr Family kCoder = {
-    Architecture::kLlama, 32, 4096, 11008, 32, 32, 32256, 16384, 100000.0, 4.0, 32013,
-    kCoderFuehrer};
-constexpr Family kR1Qwen = {
-    Architecture::kQwen2, 28, 3584, 18944, 28, 4, 152064, 131072, 10000.0, 1.0, 151646,
-    kQwenFuehrer};
+constexpr Family kLlm = {"deepseek-llm-7b", kLlmFuehrer};
+constexpr Family kCoder = {"deepseek-coder-6.7b", kCoderFuehrer};
+constexpr Family kR1Qwen = {"deepseek-r1-distill-qwen-7b", kQwenFuehrer};
 
 // Longer names before the names they contain.
 constexpr std::array<KnownModel, 8> kKnownModels = {{
@@ -71,9 +64,9 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-bool has_dimensions(const ModelSpec& spec, const Family& family) {
-  return spec.architecture == family.architecture && spec.num_layers == family.num_layers &&
-         spec.hidden_size == family.hidden_size && spec.vocab_rows == family.vocab_rows;
+bool has_dimensions(const ModelSpec& spec, const ModelSpec& known) {
+  return spec.architecture == known.architecture && spec.num_layers == known.num_layers &&
+         spec.hidden_size == known.hidden_size && spec.vocab_rows == known.vocab_rows;
 }
 
 const KnownModel* claimed(const ModelConfig& config, std::string_view name) {
@@ -88,7 +81,7 @@ const KnownModel* claimed(const ModelConfig& config, std::string_view name) {
 // A family by its dimensions alone: a renamed folder.
 const Family* family_by_dimensions(const ModelSpec& spec) {
   for (const Family* family : {&kLlm, &kCoder, &kR1Qwen}) {
-    if (has_dimensions(spec, *family)) return family;
+    if (has_dimensions(spec, family->spec())) return family;
   }
   return nullptr;
 }
@@ -102,44 +95,49 @@ class Comparison {
     }
   }
 
-  void expect_rope(const RopeSpec& found, const Family& family) {
-    expect("rope_theta", found.theta, family.theta);
-    const bool wants_scaling = family.linear_factor != 1.0;
+  void expect_rope(const RopeSpec& found, const RopeSpec& known) {
+    expect("rope_theta", found.theta, known.theta);
+    const bool wants_scaling = known.scaling != RopeSpec::Scaling::kNone;
     if (wants_scaling && found.scaling == RopeSpec::Scaling::kNone) {
       differences_.push_back(fmt::format(
-          "rope_scaling missing (linear, factor {}): output would repeat", family.linear_factor));
-    } else if (wants_scaling && (found.scaling != RopeSpec::Scaling::kLinear ||
-                                 found.factor != family.linear_factor)) {
+          "rope_scaling missing (linear, factor {}): output would repeat", known.factor));
+    } else if (wants_scaling && (found.scaling != known.scaling || found.factor != known.factor)) {
       differences_.push_back(
-          fmt::format("rope_scaling is not linear with factor {}", family.linear_factor));
+          fmt::format("rope_scaling is not linear with factor {}", known.factor));
     } else if (!wants_scaling && found.scaling != RopeSpec::Scaling::kNone) {
       differences_.push_back("rope_scaling is set, but this model has none: output would degrade");
     }
   }
 
-  void expect_family(const ModelSpec& spec, const Family& family) {
-    expect("num_hidden_layers", spec.num_layers, family.num_layers);
-    expect("hidden_size", spec.hidden_size, family.hidden_size);
-    expect("intermediate_size", spec.intermediate_size, family.intermediate_size);
-    expect("num_attention_heads", spec.num_heads, family.num_heads);
-    expect("num_key_value_heads", spec.num_kv_heads, family.num_kv_heads);
-    expect("head_dim", spec.head_dim, std::int64_t{128});
-    expect("vocab_size", spec.vocab_rows, family.vocab_rows);
-    expect("max_position_embeddings", spec.max_context_tokens, family.max_context_tokens);
-    expect("rms_norm_eps", spec.rms_norm_eps, 1e-6);
-    expect("tie_word_embeddings", spec.tied_embeddings, false);
-    if (spec.architecture != family.architecture) {
-      differences_.push_back(fmt::format("the architecture is {}", spec::name(spec.architecture)));
+  void expect_shape(const ModelSpec& found, const ModelSpec& known) {
+    expect("num_hidden_layers", found.num_layers, known.num_layers);
+    expect("hidden_size", found.hidden_size, known.hidden_size);
+    expect("intermediate_size", found.intermediate_size, known.intermediate_size);
+    expect("num_attention_heads", found.num_heads, known.num_heads);
+    expect("num_key_value_heads", found.num_kv_heads, known.num_kv_heads);
+    expect("head_dim", found.head_dim, known.head_dim);
+    expect("vocab_size", found.vocab_rows, known.vocab_rows);
+    expect("max_position_embeddings", found.max_context_tokens, known.max_context_tokens);
+    expect("rms_norm_eps", found.rms_norm_eps, known.rms_norm_eps);
+    expect("tie_word_embeddings", found.tied_embeddings, known.tied_embeddings);
+    if (found.architecture != known.architecture) {
+      differences_.push_back(fmt::format("the architecture is {}", spec::name(found.architecture)));
     }
-    expect_rope(spec.rope, family);
+    expect_rope(found.rope, known.rope);
   }
 
   Result<void> expect_encoding(const Family& family, const IdentityProbe& probe) {
     if (!probe.encode) return {};
     std::vector<std::int32_t> found = TRY(probe.encode("Führer"));
-    const bool is_same = found.size() >= family.fuehrer.size() &&
-                         std::equal(family.fuehrer.begin(), family.fuehrer.end(), found.begin());
-    if (!is_same) {
+    // Not config.json's bos_token_id, which is wrong in the published R1: what the tokenizer does.
+    const std::int64_t bos = family.spec().bos_token_id;
+    if (found.empty() || found.front() != bos) {
+      differences_.push_back(
+          fmt::format("the tokenizer does not begin a text with token {}", bos));
+    } else {
+      found.erase(found.begin());
+    }
+    if (!std::ranges::equal(found, family.fuehrer)) {
       differences_.push_back(
           fmt::format("the tokenizer is another one: it reads 'Führer' as {}", found));
     }
@@ -172,9 +170,7 @@ class Comparison {
 std::string claimed_identity(const ModelConfig& config, std::string_view name) {
   if (const KnownModel* model = claimed(config, name)) return std::string(model->name);
   const Family* family = family_by_dimensions(config.spec);
-  if (family == &kLlm) return "deepseek-llm-7b";
-  if (family == &kCoder) return "deepseek-coder-6.7b";
-  return family == &kR1Qwen ? "deepseek-r1-distill-qwen-7b" : "";
+  return std::string(family != nullptr ? family->shape : "");
 }
 
 Result<void> check_identity(const ModelConfig& config, std::string_view name,
@@ -184,8 +180,7 @@ Result<void> check_identity(const ModelConfig& config, std::string_view name,
   if (family == nullptr) return {};
   Comparison comparison;
   if (model != nullptr) {
-    comparison.expect_family(config.spec, *family);
-    comparison.expect("bos_token_id", config.spec.bos_token_id, family->bos);
+    comparison.expect_shape(config.spec, family->spec());
     if (std::ranges::find(config.spec.eos_token_ids, model->eos) ==
         config.spec.eos_token_ids.end()) {
       comparison.add(fmt::format("eos_token_id lacks {}: answers would not end", model->eos));
@@ -195,7 +190,7 @@ Result<void> check_identity(const ModelConfig& config, std::string_view name,
   } else if (family != &kR1Qwen) {
     // Renamed, or fine-tuned: dimensions like these still need this rotary embedding. Those of
     // the distilled Qwen are Qwen's own, whose theta differs.
-    comparison.expect_rope(config.spec.rope, *family);
+    comparison.expect_rope(config.spec.rope, family->spec().rope);
   }
   return comparison.verdict(claimed_identity(config, name));
 }

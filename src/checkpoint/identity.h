@@ -18,7 +18,7 @@ namespace fathom::checkpoint {
 // The folder's own tokenizer and chat template, asked a few questions; an empty function skips
 // them.
 struct IdentityProbe {
-  // Ids of a text, without special tokens around it.
+  // Ids of a text, with the special tokens that the tokenizer puts around it.
   std::function<base::Result<std::vector<std::int32_t>>(std::string_view text)> encode;
   // The prompt for one user message, with generation prompt.
   std::function<base::Result<std::string>(std::string_view user)> render;

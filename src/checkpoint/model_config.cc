@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
-#include <limits>
+#include <ranges>
 
 #include "base/json.h"
 #include "checkpoint/config_fields.h"
@@ -26,7 +26,7 @@ constexpr std::size_t kMaxConfigBytes = std::size_t{4} << 20;
 constexpr Range<std::int64_t> kTokenIds{0, (std::int64_t{1} << 24) - 1};
 
 // Read elsewhere in this file, or of no influence on a forward pass.
-constexpr std::array<std::string_view, 54> kHarmlessFields = {"architectures",
+constexpr std::array<std::string_view, 54> kKnownFields = {"architectures",
                                                               "model_type",
                                                               "hidden_size",
                                                               "intermediate_size",
@@ -81,6 +81,40 @@ constexpr std::array<std::string_view, 54> kHarmlessFields = {"architectures",
                                                               "is_decoder",
                                                               "keys_to_ignore_at_inference"};
 
+// Words in names of fields that scale, cap, mask, turn or route what a decoder computes, in this or
+// a related architecture: "attention_multiplier", "qk_layernorm". Long ones are found in longer
+// words too ("layernorm", "softcapping"); short ones would be found in too many ("steps").
+constexpr std::array<std::string_view, 20> kForwardPassParts = {
+    "activation", "alibi",    "attention", "attn",     "bias", "chunk", "clip",
+    "epsilon",    "expert",   "logit",     "multipli", "norm", "parallel", "quant",
+    "residual",   "rope",     "rotary",    "scal",     "softcap", "window"};
+constexpr std::array<std::string_view, 7> kForwardPassWords = {"act", "eps", "lora", "moe",
+                                                               "mup", "qk",  "qkv"};
+// Words of fields that name such a thing, but not what is computed.
+constexpr std::array<std::string_view, 4> kTrainingWords = {"dropout", "implementation", "loss",
+                                                            "pdrop"};
+
+bool speaks_of_forward_pass(std::string_view name) {
+  if (name.starts_with('_')) return false;  // a library's own notes
+  bool speaks = false;
+  for (const auto part : std::views::split(name, '_')) {
+    const std::string_view word(part.begin(), part.end());
+    if (std::ranges::find(kTrainingWords, word) != kTrainingWords.end()) return false;
+    speaks = speaks ||
+             std::ranges::find(kForwardPassWords, word) != kForwardPassWords.end() ||
+             std::ranges::any_of(kForwardPassParts, [&](std::string_view part_of_word) {
+               return word.starts_with(part_of_word) || word.ends_with(part_of_word);
+             });
+  }
+  return speaks;
+}
+
+bool is_off(const json::value& value) {
+  return value.is_null() || value == json::value(false) || value == json::value(0) ||
+         (value.is_array() && value.get_array().empty()) ||
+         (value.is_object() && value.get_object().empty());
+}
+
 // eos_token_id, a token or a list, added to what the model has already.
 Result<void> add_eos_tokens(const ConfigFields& fields, ModelSpec& spec) {
   const json::value* value = fields.find("eos_token_id");
@@ -112,10 +146,9 @@ class ConfigReader {
     spec_.rope = TRY(read_rope(fields_, spec_.max_context_tokens));
     spec_.weight_dtype = TRY(fields_.string_or("torch_dtype", ""));
     if (spec_.weight_dtype.empty()) spec_.weight_dtype = TRY(fields_.string_or("dtype", ""));
-    spec_.bos_token_id = TRY(fields_.integer_or("bos_token_id", kTokenIds, -1));
     TRY(add_eos_tokens(fields_, spec_));
     result_.name_or_path = TRY(fields_.string_or("_name_or_path", ""));
-    warn_of_unknown_fields();
+    TRY(judge_unknown_fields());
     return std::move(result_);
   }
 
@@ -158,37 +191,6 @@ class ConfigReader {
       return fields_.bad("sliding_window", "sliding windows are not implemented");
     }
     TRY(check_layer_types());
-    // Fields of related architectures that scale, cap or route what the decoder computes.
-    for (const std::string_view field : {"attn_logit_softcapping",
-                                         "final_logit_softcapping",
-                                         "logits_scaling",
-                                         "logit_scale",
-                                         "residual_multiplier",
-                                         "embedding_multiplier",
-                                         "attention_multiplier",
-                                         "scale_emb",
-                                         "query_pre_attn_scalar",
-                                         "qk_norm",
-                                         "use_qk_norm",
-                                         "qk_layernorm",
-                                         "num_experts",
-                                         "num_local_experts",
-                                         "n_routed_experts",
-                                         "kv_lora_rank",
-                                         "q_lora_rank",
-                                         "no_rope_layers",
-                                         "rope_local_base_freq",
-                                         "clip_qkv",
-                                         "alibi",
-                                         "parallel_attn",
-                                         "use_parallel_residual",
-                                         "attention_sink_size",
-                                         "cross_attention_layers"}) {
-      const json::value* value = fields_.find(field);
-      if (value != nullptr && *value != json::value(false)) {
-        return fields_.bad(field, "not implemented, and it changes the output");
-      }
-    }
     return {};
   }
 
@@ -246,14 +248,18 @@ class ConfigReader {
     return {};
   }
 
-  void warn_of_unknown_fields() {
+  // What nobody here knows may still be set to what it does here: off.
+  Result<void> judge_unknown_fields() {
     for (const auto& field : fields_.object()) {
-      if (std::ranges::find(kHarmlessFields, std::string_view(field.key())) ==
-          kHarmlessFields.end()) {
-        result_.warnings.push_back(fmt::format("{}: {}: an unknown field, ignored", fields_.where(),
-                                               std::string(field.key())));
+      const std::string_view name(field.key().data(), field.key().size());
+      if (std::ranges::find(kKnownFields, name) != kKnownFields.end()) continue;
+      if (speaks_of_forward_pass(name) && !is_off(field.value())) {
+        return fields_.bad(name, "not implemented, and it may change the output");
       }
+      result_.warnings.push_back(
+          fmt::format("{}: {}: an unknown field, ignored", fields_.where(), name));
     }
+    return {};
   }
 
   ConfigFields fields_;

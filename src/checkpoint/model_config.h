@@ -1,7 +1,8 @@
 // config.json of a Hugging Face folder, as a ModelSpec.
 //
-// A field that would change the output and is not implemented is refused by its name; a field
-// that nobody knows is reported as a warning.
+// A field that would change the output and is not implemented is refused by its name; so is a
+// field that nobody knows if its name speaks of what a decoder computes (norms, scales, experts,
+// windows, ...) and it is not off. Other unknown fields are reported as warnings.
 #pragma once
 
 #include <string>

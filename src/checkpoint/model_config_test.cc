@@ -89,6 +89,11 @@ TEST(ModelConfig, RefusesWhatWouldChangeTheOutput) {
       {"rope_scaling", json::object{{"type", "yarn"}, {"factor", 2.0}}},
       {"rope_scaling", json::object{{"type", "linear"}}},
       {"rope_scaling", json::object{{"type", "linear"}, {"rope_type", "llama3"}, {"factor", 2}}},
+      {"rope_scaling", json::object{{"type", "longrope"}, {"long_factor", json::array{1}}}},
+      {"rope_scaling", json::object{{"factor", 4.0}}},
+      {"rope_scaling", json::object{{"rope_type", "default"}, {"factor", 4.0}}},
+      {"rope_scaling", json::object{{"type", "linear"}, {"factor", 4}, {"attention_factor", 2}}},
+      {"rope_parameters", json::object{{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}},
       {"rope_parameters", json::object{{"rope_theta", 5.0}}},
       {"partial_rotary_factor", 0.5},
       {"sliding_window", 4096},
@@ -97,11 +102,21 @@ TEST(ModelConfig, RefusesWhatWouldChangeTheOutput) {
       {"quantization_config", json::object{{"bits", 4}}},
       {"final_logit_softcapping", 30.0},
       {"num_local_experts", 8},
+      {"attention_multiplier", 0.0078125},
+      {"logits_scaling", 8},
+      {"scale_emb", 12},
+      {"qk_layernorm", true},
+      {"layer_norm_eps", 1e-5},
+      {"rope_interleaved", true},
+      {"rotary_pct", 0.25},
+      {"attn_bias", true},
+      {"lm_head_bias", true},
+      {"attention_chunk_size", 8192},
+      {"kv_lora_rank", 512},
       {"num_hidden_layers", 0},
       {"num_hidden_layers", -1},
       {"num_hidden_layers", 1.5},
       {"num_hidden_layers", "30"},
-      {"num_attention_heads", 33},
       {"num_key_value_heads", 5},
       {"hidden_size", 1LL << 40},
       {"head_dim", 127},
@@ -114,11 +129,24 @@ TEST(ModelConfig, RefusesWhatWouldChangeTheOutput) {
   };
   for (const auto& [field, value] : cases) {
     const std::string text = refusal(field, value);
-    EXPECT_NE(text, "") << field << " " << value;
+    EXPECT_NE(text.find(field), std::string::npos) << field << " " << value << ": " << text;
   }
+  EXPECT_NE(refusal("num_attention_heads", 33).find("33 heads"), std::string::npos);
   EXPECT_FALSE(parse_model_config("[]", "", "m"));
   EXPECT_FALSE(parse_model_config("", "", "m"));
   EXPECT_FALSE(parse_model_config(std::string(100'000, '['), "", "m"));
+}
+
+TEST(ModelConfig, AcceptsWhatIsOffOrOfTrainingAlone) {
+  const ModelConfig config = with({{"final_logit_softcapping", nullptr},
+                                   {"qk_norm", false},
+                                   {"no_rope_layers", json::array{}},
+                                   {"attention_sink_size", 0},
+                                   {"attention_probs_dropout_prob", 0.1},
+                                   {"router_aux_loss_coef", 0.001},
+                                   {"_attn_implementation_internal", "sdpa"},
+                                   {"num_training_steps", 10}});
+  EXPECT_EQ(config.warnings.size(), 8U);
 }
 
 TEST(ModelConfig, WarnsOfUnknownFieldsAndAddsGenerationEos) {
@@ -155,6 +183,35 @@ TEST(Identity, AcceptsTheRealModels) {
   EXPECT_EQ(identity(llama(), "deepseek-ai/deepseek-llm-7b-chat"), "");
   EXPECT_EQ(identity(coder(), "deepseek-ai/deepseek-coder-6.7b-instruct"), "");
   EXPECT_EQ(identity(llama(), "my-own-model"), "");
+  // As published: config.json gives the end of text as the beginning, too.
+  const json::object r1{{"architectures", json::array{"Qwen2ForCausalLM"}},
+                        {"attention_dropout", 0.0},
+                        {"bos_token_id", 151643},
+                        {"eos_token_id", 151643},
+                        {"hidden_act", "silu"},
+                        {"hidden_size", 3584},
+                        {"initializer_range", 0.02},
+                        {"intermediate_size", 18944},
+                        {"max_position_embeddings", 131072},
+                        {"max_window_layers", 28},
+                        {"model_type", "qwen2"},
+                        {"num_attention_heads", 28},
+                        {"num_hidden_layers", 28},
+                        {"num_key_value_heads", 4},
+                        {"rms_norm_eps", 1e-06},
+                        {"rope_theta", 10000},
+                        {"sliding_window", 4096},
+                        {"tie_word_embeddings", false},
+                        {"torch_dtype", "bfloat16"},
+                        {"use_mrope", false},
+                        {"use_sliding_window", false},
+                        {"vocab_size", 152064}};
+  IdentityProbe probe;
+  probe.encode = [](std::string_view) { return std::vector<std::int32_t>{151646, 37, 50753, 261}; };
+  probe.render = [](std::string_view user) {
+    return "<｜begin▁of▁sentence｜><｜User｜>" + std::string(user) + "<｜Assistant｜><think>\n";
+  };
+  EXPECT_EQ(identity(r1, "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", probe), "");
 }
 
 TEST(Identity, RefusesACoderWithoutItsRotaryScaling) {
@@ -181,12 +238,15 @@ TEST(Identity, ComparesTokensTemplateAndEnd) {
   EXPECT_NE(identity(config, "deepseek-coder-6.7b-instruct").find("eos_token_id lacks 32021"),
             std::string::npos);
   IdentityProbe probe;
-  probe.encode = [](std::string_view) { return std::vector<std::int32_t>{37, 32009, 71, 6247}; };
+  probe.encode = [](std::string_view) {
+    return std::vector<std::int32_t>{32013, 37, 32009, 71, 6247};
+  };
   probe.render = [](std::string_view user) {
     return "### Instruction:\n" + std::string(user) + "\n### Response:\n";
   };
   EXPECT_EQ(identity(coder(), "deepseek-coder-6.7b-instruct", probe), "");
   const std::string text = identity(llama(), "deepseek-llm-7b-chat", probe);
+  EXPECT_NE(text.find("does not begin a text with token 100000"), std::string::npos) << text;
   EXPECT_NE(text.find("tokenizer is another one"), std::string::npos) << text;
   EXPECT_NE(text.find("chat template is another"), std::string::npos) << text;
 }

@@ -107,6 +107,14 @@ Result<void> ModelFolder::place_tensors() {
   return {};
 }
 
+std::vector<std::string> ModelFolder::tensor_names() const {
+  std::vector<std::string> names;
+  names.reserve(tensors_.size());
+  for (const auto& [name, place] : tensors_) names.push_back(name);
+  std::ranges::sort(names);
+  return names;
+}
+
 Result<tensor::View> ModelFolder::tensor(const std::string& name,
                                          const tensor::Shape& shape) const {
   const auto found = tensors_.find(name);

@@ -25,6 +25,8 @@ class ModelFolder {
   const ModelConfig& config() const { return config_; }
   const spec::ModelSpec& spec() const { return config_.spec; }
   bool has_tensor(std::string_view name) const { return tensors_.contains(std::string(name)); }
+  // In alphabetical order.
+  std::vector<std::string> tensor_names() const;
   // The tensor's elements where the file has them; not necessarily aligned. An error names the
   // file, the tensor, and what was expected and found.
   base::Result<tensor::View> tensor(const std::string& name, const tensor::Shape& shape) const;

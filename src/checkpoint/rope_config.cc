@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 #include <string>
 
@@ -15,6 +16,25 @@ using spec::RopeSpec;
 
 constexpr Range<double> kThetas{1.0, 1e12};
 constexpr Range<double> kFactors{1.0, 4096.0};
+
+constexpr std::array<std::string_view, 8> kScalingFields = {
+    "type",            "rope_type",        "rope_theta",
+    "factor",          "low_freq_factor",  "high_freq_factor",
+    "partial_rotary_factor", "original_max_position_embeddings"};
+
+// The other kinds' fields (attention_factor, beta_fast, mscale, long_factor, ...) would do nothing.
+Result<void> refuse_unknown_fields(const ConfigFields& scaling) {
+  for (const auto& field : scaling.object()) {
+    const std::string_view name(field.key().data(), field.key().size());
+    if (!field.value().is_null() && std::ranges::find(kScalingFields, name) == kScalingFields.end()) {
+      return scaling.bad(name, "not implemented");
+    }
+  }
+  if (TRY(scaling.number_or("partial_rotary_factor", {0.0, 1.0}, 1.0)) != 1.0) {
+    return scaling.bad("partial_rotary_factor", "only 1 is implemented");
+  }
+  return {};
+}
 
 Result<std::string> scaling_type(const ConfigFields& scaling) {
   const std::string type = TRY(scaling.string_or("type", ""));
@@ -29,10 +49,14 @@ Result<std::string> scaling_type(const ConfigFields& scaling) {
 Result<void> read_scaling(const ConfigFields& scaling, std::int64_t max_context_tokens,
                           RopeSpec& rope) {
   const std::string type = TRY(scaling_type(scaling));
-  if (type == "default") return {};
-  if (type != "linear" && type != "llama3") {
+  if (type != "default" && type != "linear" && type != "llama3") {
     return scaling.bad("rope_type",
                        fmt::format("'{}' is not implemented; linear and llama3 are", type));
+  }
+  TRY(refuse_unknown_fields(scaling));
+  if (type == "default") {
+    if (TRY(scaling.number_or("factor", kFactors, 1.0)) == 1.0) return {};
+    return scaling.bad("rope_type", "none that scales, although there is a factor");
   }
   if (scaling.find("factor") == nullptr) return scaling.bad("factor", "missing");
   rope.factor = TRY(scaling.number_or("factor", kFactors, 1.0));

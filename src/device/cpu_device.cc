@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -66,6 +67,18 @@ std::size_t available_bytes() {
   return std::min(available, limited);
 }
 
+// Makes the kernel back every page now. Kernels before 5.14 cannot be asked: there each is touched.
+bool populate(void* data, std::size_t num_bytes) {
+#ifdef MADV_POPULATE_WRITE
+  if (::madvise(data, num_bytes, MADV_POPULATE_WRITE) == 0) return true;
+  if (errno != EINVAL) return false;
+#endif
+  constexpr std::size_t kPageBytes = 4096;
+  auto* const bytes = static_cast<volatile std::byte*>(data);
+  for (std::size_t i = 0; i < num_bytes; i += kPageBytes) bytes[i] = std::byte{0};
+  return true;
+}
+
 }  // namespace
 
 std::string_view name(CpuIsa isa) {
@@ -110,8 +123,15 @@ std::string CpuDevice::name() const {
                      threads == 1 ? "thread" : "threads");
 }
 
+bool CpuDevice::supports(tensor::DType dtype) const {
+  return dtype == tensor::DType::kF32 || dtype == tensor::DType::kBF16 ||
+         dtype == tensor::DType::kI8;
+}
+
 MemoryStatus CpuDevice::memory() const {
-  return {.total_bytes = memory_line_bytes("MemTotal: %llu kB"),
+  const std::size_t total = memory_line_bytes("MemTotal: %llu kB");
+  return {.total_bytes = total,
+          .used_bytes = total - std::min(total, memory_line_bytes("MemAvailable: %llu kB")),
           .available_bytes = available_bytes(),
           .allocated_bytes = allocated_bytes_};
 }
@@ -133,13 +153,19 @@ base::Result<Buffer> CpuDevice::allocate(std::size_t num_bytes, Place place) {
   }
   // Fewer TLB misses when weights and cache stream by; a refusal costs speed only.
   if (num_bytes >= kHugePageBytes) ::madvise(data, num_bytes, MADV_HUGEPAGE);
-  allocated_bytes_ += num_bytes;
+  if (!populate(data, num_bytes)) {
+    const std::string reason = base::errno_text(errno);
+    ::munmap(data, num_bytes);
+    return base::fail(base::ErrorCode::kResourceExhausted, "host memory",
+                      "cannot get {} MiB from the system: {}", num_bytes >> 20, reason);
+  }
+  if (place == Place::kDevice) allocated_bytes_ += num_bytes;
   return Buffer(this, place, data, num_bytes);
 }
 
-void CpuDevice::free(void* data, std::size_t num_bytes, Place) noexcept {
+void CpuDevice::free(void* data, std::size_t num_bytes, Place place) noexcept {
   ::munmap(data, num_bytes);
-  allocated_bytes_ -= num_bytes;
+  if (place == Place::kDevice) allocated_bytes_ -= num_bytes;
 }
 
 base::Result<std::unique_ptr<Stream>> CpuDevice::create_stream() {

@@ -19,7 +19,7 @@ std::string_view name(CpuIsa isa);
 // What this processor and its operating system can run, best last.
 std::vector<CpuIsa> usable_isas();
 
-class CpuDevice final : public Device {
+class CpuDevice : public Device {
  public:
   CpuDevice(CpuIsa isa, int num_threads) : isa_(isa), pool_(num_threads) {}
 
@@ -27,6 +27,8 @@ class CpuDevice final : public Device {
   std::string name() const override;
   base::Result<Buffer> allocate(std::size_t num_bytes, Place place) override;
   MemoryStatus memory() const override;
+  bool supports(tensor::DType dtype) const override;
+  bool reads_host_memory() const override { return true; }
   bool records_steps() const override { return false; }
   base::Result<std::unique_ptr<Stream>> create_stream() override;
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "tensor/dtype.h"
 
 namespace fathom::device {
 
@@ -90,8 +91,9 @@ class Stream {
 // In bytes, of the device as a whole.
 struct MemoryStatus {
   std::size_t total_bytes = 0;
+  std::size_t used_bytes = 0;       // by everyone, as the driver or the kernel says
   std::size_t available_bytes = 0;  // that allocate() could still give; 0 if nobody says
-  std::size_t allocated_bytes = 0;  // by this Device
+  std::size_t allocated_bytes = 0;  // by this Device, of Place::kDevice
 };
 
 // Thread-safe. Must outlive its buffers and streams.
@@ -102,9 +104,18 @@ class Device {
   virtual DeviceKind kind() const = 0;
   // For people: "cpu, avx512_bf16, 2 threads".
   virtual std::string name() const = 0;
-  // Zero-filled memory; kResourceExhausted says how much was asked for and how much there is.
+  // Zero-filled memory that is there, not only promised: touching it later cannot fail.
+  // kResourceExhausted says how much was asked for and how much there is.
   virtual base::Result<Buffer> allocate(std::size_t num_bytes, Place place = Place::kDevice) = 0;
   virtual MemoryStatus memory() const = 0;
+  // Whether the decoder can compute in this type there: activations for f32, bf16 and f16, weights
+  // and activations for f8_e4m3; as the type of a KV cache, f8_e4m3 and i8.
+  virtual bool supports(tensor::DType dtype) const = 0;
+  // Whether nothing can run on it any more in this process: an error that sticks, as a GPU has
+  // after a faulting kernel.
+  virtual bool is_lost() const { return false; }
+  // Whether its kernels may read and write any host memory.
+  virtual bool reads_host_memory() const = 0;
   // Whether run_recorded() pays: then steps are worth padding to a few sizes.
   virtual bool records_steps() const = 0;
   virtual base::Result<std::unique_ptr<Stream>> create_stream() = 0;

@@ -2,8 +2,10 @@
 #include "device/device.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cstring>
+#include <vector>
 
 #include "device/cpu_device.h"
 
@@ -33,6 +35,20 @@ TEST(CpuDevice, AllocatesZeroedAlignedMemory) {
   const auto* bytes = static_cast<const unsigned char*>(buffer->data());
   for (std::size_t i = 0; i < buffer->size_bytes(); i += 997) EXPECT_EQ(bytes[i], 0);
   EXPECT_TRUE((*device)->allocate(0));
+}
+
+TEST(CpuDevice, HasItsMemoryFromTheStartAndKnowsHowMuch) {
+  CpuDevice device(CpuIsa::kPortable, 1);
+  {
+    constexpr std::size_t kBytes = std::size_t{8} << 20;
+    const auto buffer = device.allocate(kBytes);
+    ASSERT_TRUE(buffer);
+    EXPECT_EQ(device.host_bytes(), kBytes);
+    std::vector<unsigned char> is_resident(kBytes / 4096);
+    ASSERT_EQ(::mincore(buffer->data(), kBytes, is_resident.data()), 0);
+    for (const unsigned char each : is_resident) EXPECT_EQ(each & 1, 1);
+  }
+  EXPECT_EQ(device.host_bytes(), 0U);
 }
 
 TEST(CpuDevice, SaysHowMuchMemoryIsMissing) {

@@ -15,8 +15,6 @@ using base::ErrorCode;
 using base::fail;
 using base::Result;
 
-constexpr std::int64_t kBlockTokens = 16;
-
 Result<void> check_sampling(const SamplingParameters& sampling) {
   const auto bad = [](std::string_view field, float value, std::string_view range) {
     return fail(ErrorCode::kInvalidArgument, field, "{} is not {}", value, range);
@@ -73,6 +71,30 @@ Result<std::shared_ptr<const grammar::Vocabulary>> grammar_vocabulary(
   return grammar::Vocabulary::create(std::move(bytes), end_tokens);
 }
 
+EngineOptions with_defaults(EngineOptions options, const device::Device& device) {
+  const bool is_gpu = !device.reads_host_memory();
+  if (options.max_batch_size == 0) options.max_batch_size = is_gpu ? 256 : 16;
+  if (options.max_step_tokens == 0) options.max_step_tokens = is_gpu ? 2048 : 256;
+  return options;
+}
+
+KvDemand kv_demand(const EngineOptions& options, const device::Device& device) {
+  return {.max_context_tokens = options.max_context_tokens,
+          .max_batch_size = options.max_batch_size,
+          .memory_bytes = options.kv_memory_bytes > 0 ? options.kv_memory_bytes
+                                                      : default_kv_memory_bytes(device),
+          .block_tokens = kBlockTokens,
+          .dtype = options.kv_dtype};
+}
+
+// What is taken beside the device's arrays: on a GPU by its context, code and recordings, and
+// whoever else uses it; on the host by the process itself.
+std::size_t runtime_bytes(const device::Device& device) {
+  const device::MemoryStatus memory = device.memory();
+  const std::size_t taken = device.reads_host_memory() ? private_memory_bytes() : memory.used_bytes;
+  return taken - std::min(taken, memory.allocated_bytes);
+}
+
 }  // namespace
 
 Engine::Engine(Runner runner, Scheduler scheduler, const EngineOptions& options)
@@ -84,14 +106,9 @@ Engine::Engine(Runner runner, Scheduler scheduler, const EngineOptions& options)
 Result<std::unique_ptr<Engine>> Engine::create(
     const std::shared_ptr<const model::Weights>& weights,
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer, device::Device& device,
-    const EngineOptions& options) {
+    const EngineOptions& asked) {
   const spec::ModelSpec& spec = weights->spec();
-  const std::size_t runtime_bytes = private_memory_bytes();
-  const KvPlan kv = TRY(plan_kv(spec, {.max_context_tokens = options.max_context_tokens,
-                                       .max_batch_size = options.max_batch_size,
-                                       .memory_bytes = options.kv_memory_bytes,
-                                       .block_tokens = kBlockTokens,
-                                       .dtype = options.kv_dtype}));
+  const EngineOptions options = with_defaults(asked, device);
   const SchedulerLimits limits{
       .max_step_tokens = std::max(options.max_step_tokens, options.max_batch_size),
       .max_batch_size = options.max_batch_size,
@@ -101,16 +118,21 @@ Result<std::unique_ptr<Engine>> Engine::create(
       .use_prefix_cache = options.use_prefix_cache};
   const std::int64_t max_logit_rows =
       options.max_batch_size * (1 + options.max_draft_tokens) + limits.max_prompt_logit_rows;
+  // The cache gets what the rest leaves; until the rest is there, that is at most what is free.
+  const KvPlan most = TRY(plan_kv(spec, kv_demand(options, device)));
   RunnerOptions runner_options;
-  runner_options.kv = kv.shape;
+  runner_options.block_tokens = kBlockTokens;
   runner_options.num_valid_tokens = std::min(tokenizer->vocab_size(), spec.vocab_rows);
   runner_options.limits = {.max_step_tokens = limits.max_step_tokens,
                            .max_sequences = options.max_batch_size,
                            .max_logit_rows = std::min(max_logit_rows, limits.max_step_tokens),
-                           .max_context_tokens = kv.max_context_tokens};
+                           .max_context_tokens = most.max_context_tokens,
+                           .determinism = options.determinism};
   auto runner = TRY(Runner::create(weights, device, runner_options));
-  std::unique_ptr<Engine> engine(
-      new Engine(std::move(runner), Scheduler(limits, kv.shape.num_blocks), options));
+  const KvPlan kv = TRY(plan_kv(spec, kv_demand(options, device)));
+  TRY(runner.allocate_kv(kv.shape, device));
+  std::unique_ptr<Engine> engine(new Engine(
+      std::move(runner), Scheduler(limits, kv.shape.num_blocks, options.blocks), options));
   engine->tokenizer_ = std::move(tokenizer);
   for (const std::int64_t id : spec.eos_token_ids) {
     engine->end_tokens_.push_back(static_cast<TokenId>(id));
@@ -121,15 +143,15 @@ Result<std::unique_ptr<Engine>> Engine::create(
                      .kv_bytes = engine->runner_.kv_bytes(),
                      .workspace_bytes = engine->runner_.workspace_bytes(),
                      .logits_bytes = engine->runner_.logits_bytes(),
-                     .runtime_bytes = runtime_bytes,
                      .kv_tokens = kv.shape.num_blocks * kBlockTokens};
-  engine->max_context_tokens_ = kv.max_context_tokens;
+  engine->max_context_tokens_ = std::min(kv.max_context_tokens, most.max_context_tokens);
   engine->num_valid_tokens_ = runner_options.num_valid_tokens;
   engine->embedding_size_ = spec.hidden_size;
   engine->status_.num_kv_blocks = kv.shape.num_blocks;
   engine->output_ =
       std::make_unique<OutputThread>([raw = engine.get()](RequestId id) { raw->cancel(id); });
   engine->thread_ = std::thread(&Engine::run, engine.get());
+  engine->ledger_.runtime_bytes = runtime_bytes(device);
   return engine;
 }
 
@@ -198,6 +220,7 @@ Result<RequestId> Engine::submit(GenerationRequest request, DeltaCallback on_del
                                    : max_context_tokens_;
   if (request.grammar) sequence->matcher.emplace(request.grammar, *grammar_vocabulary_);
   sequence->request = std::move(request);
+  scheduler_.prepare(*sequence);
   return enqueue(std::move(sequence), [&](RequestId id) {
     return std::make_shared<Answer>(id, std::move(text), std::move(on_delta));
   });
@@ -222,6 +245,10 @@ Result<RequestId> Engine::enqueue(SequencePtr sequence,
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return fail(ErrorCode::kUnavailable, "engine", "the server is shutting down");
+    if (device_is_lost_) {
+      return fail(ErrorCode::kUnavailable, "engine",
+                  "the device has failed and the server starts again; try again later");
+    }
     if (num_queued_ >= options_.max_queue) {
       return fail(ErrorCode::kResourceExhausted, "engine",
                   "{} requests are waiting already; try again later", num_queued_);

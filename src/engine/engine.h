@@ -36,22 +36,29 @@ struct StepReport {
   std::int64_t num_drafts = 0;
   std::int64_t num_draft_tokens = 0;
   std::int64_t num_accepted_tokens = 0;
+  std::vector<std::int64_t> accepted_at;  // of these, how many were the i-th guess of their draft
   // The step thread's time for this step, without the device's kernels and copies.
   std::chrono::nanoseconds host_time{0};
 };
 
 struct EngineOptions {
   std::int64_t max_context_tokens = 0;  // 0: the model's, or what the KV memory holds
-  std::int64_t max_batch_size = 16;     // sequences that run at a time
-  std::int64_t max_step_tokens = 256;   // rows of one step
+  std::int64_t max_batch_size = 0;      // sequences that run at a time; 0: 16, on a GPU 256
+  std::int64_t max_step_tokens = 0;     // rows of one step; 0: 256, on a GPU 2048
   std::int64_t max_queue = 256;         // requests that may wait
   std::int64_t reserve_tokens = 1024;   // for the answer of a request that names no max_tokens
   std::int64_t max_draft_tokens = 0;    // guessed by prompt look-up in each step; 0: off
-  std::int64_t kv_memory_bytes = 0;     // 0: what the batch at full context needs, at most 4 GiB
+  // At most; 0: what default_kv_memory_bytes() says.
+  std::int64_t kv_memory_bytes = 0;
   tensor::DType kv_dtype = tensor::DType::kBF16;
   bool use_prefix_cache = true;
+  model::Determinism determinism = model::Determinism::kSchedule;
   // Called on the step thread after each step: must be fast.
   std::function<void(const StepReport&)> on_step;
+  // Called on the step thread, once, when the device is lost (Device::is_lost): every request has
+  // ended with an error, and none is taken any more. Only a new process can go on.
+  std::function<void()> on_device_lost;
+  BlockObserver blocks;  // called on the step thread too
 };
 
 class Engine final : public Generator {
@@ -75,6 +82,8 @@ class Engine final : public Generator {
   std::chrono::seconds retry_after() const override;
 
   const MemoryLedger& ledger() const { return ledger_; }
+  // Sequences that run at a time.
+  std::int64_t max_batch_size() const { return options_.max_batch_size; }
   // Ids below this are the model's; above are padding rows of its matrices.
   std::int64_t num_valid_tokens() const { return num_valid_tokens_; }
 
@@ -98,6 +107,7 @@ class Engine final : public Generator {
   void accept_embedding(const SequencePtr& sequence, std::span<const float> sum);
   void end(const SequencePtr& sequence, FinishReason reason, std::optional<base::Error> error = {});
   void end_all(FinishReason reason, const std::optional<base::Error>& error);
+  void fail_step(const base::Error& error);
   void remove(const std::function<bool(const Sequence&)>& is_over, FinishReason reason,
               const std::optional<base::Error>& error);
   void publish_status();
@@ -128,6 +138,7 @@ class Engine final : public Generator {
   std::uint64_t last_id_ = 0;                      // guarded by mutex_
   std::mt19937_64 seeds_{std::random_device{}()};  // guarded by mutex_
   bool stopping_ = false;                          // guarded by mutex_
+  bool device_is_lost_ = false;                    // guarded by mutex_
   EngineStatus status_;                            // guarded by mutex_
   Clock::time_point progress_ = Clock::now();      // guarded by mutex_
   std::chrono::seconds retry_after_{1};            // guarded by mutex_

@@ -34,6 +34,20 @@ Timings timings_of(const Sequence& sequence) {
   return timings;
 }
 
+// The next guess of the sequence's draft was right.
+void count_accepted(Sequence& sequence, StepReport& report) {
+  const auto position = static_cast<std::size_t>(sequence.num_accepted++);
+  if (report.accepted_at.size() <= position) report.accepted_at.resize(position + 1);
+  ++report.accepted_at[position];
+  ++report.num_accepted_tokens;
+}
+
+void describe(const Sequence& sequence, GenerationDelta& delta) {
+  delta.completion_tokens = sequence.num_completion_tokens();
+  delta.recomputed_tokens = sequence.num_recomputed;
+  delta.timings = timings_of(sequence);
+}
+
 }  // namespace
 
 void Engine::run() {
@@ -114,11 +128,7 @@ bool Engine::collect(StepReport& report) {
   if (!is_in_flight_) return true;
   is_in_flight_ = false;
   if (const auto waited = runner_.wait(); !waited) {
-    base::log_error("a step failed: {}", waited.error().text());
-    runner_.clear_results();
-    end_all(FinishReason::kError, waited.error());
-    output_->push(events_);
-    publish_status();
+    fail_step(waited.error());
     return false;
   }
   const std::span<const LogitRow> rows = runner_.rows();
@@ -134,6 +144,24 @@ bool Engine::collect(StepReport& report) {
   return true;
 }
 
+void Engine::fail_step(const base::Error& error) {
+  base::log_error("a step failed: {}", error.text());
+  runner_.clear_results();
+  const bool is_lost = runner_.device_is_lost();
+  if (is_lost) {
+    const std::lock_guard lock(mutex_);
+    device_is_lost_ = true;
+    // Those that came meanwhile end like the others.
+    for (SequencePtr& sequence : submitted_) scheduler_.enqueue(std::move(sequence));
+    submitted_.clear();
+  }
+  end_all(FinishReason::kError, error);
+  scheduler_.forget_contents();
+  output_->push(events_);
+  publish_status();
+  if (is_lost && options_.on_device_lost) options_.on_device_lost();
+}
+
 void Engine::accept(const LogitRow& row, const LogitResult& result, StepReport& report) {
   Sequence& sequence = *row.sequence;
   if (!row.is_sampled) {
@@ -146,13 +174,14 @@ void Engine::accept(const LogitRow& row, const LogitResult& result, StepReport& 
   const bool follows =
       row.position == sequence.num_known() && (!row.draft || *row.draft == sequence.tokens.back());
   if (follows && !sequence.is_over) {
-    report.num_accepted_tokens += row.draft ? 1 : 0;
+    if (row.draft) count_accepted(sequence, report);
     accept_token(row.sequence, result);
   }
   if (sequence.num_in_flight == 0 && !sequence.draft.empty()) {
     // What was computed on wrong guesses is computed again.
     sequence.num_computed = sequence.num_known() - 1;
     sequence.draft.clear();
+    sequence.num_accepted = 0;
   }
 }
 
@@ -175,7 +204,6 @@ void Engine::accept_token(const SequencePtr& sequence, const LogitResult& result
   OutputEvent& event = event_of(sequence);
   GenerationDelta& delta = event.delta;
   delta.tokens.push_back(result.token);
-  delta.completion_tokens = each.num_completion_tokens();
   if (each.request.top_logprobs) delta.logprobs.push_back(result.logprobs);
   std::ranges::move(each.prompt_logprobs, std::back_inserter(delta.prompt_logprobs));
   each.prompt_logprobs.clear();
@@ -195,7 +223,7 @@ void Engine::accept_token(const SequencePtr& sequence, const LogitResult& result
     delta.finish = FinishReason::kLength;
   }
   each.is_over = delta.finish.has_value();
-  delta.timings = timings_of(each);
+  describe(each, delta);
 }
 
 void Engine::accept_embedding(const SequencePtr& sequence, std::span<const float> sum) {
@@ -233,8 +261,7 @@ void Engine::end(const SequencePtr& sequence, FinishReason reason,
   GenerationDelta& delta = event_of(sequence).delta;
   delta.finish = reason;
   delta.error = std::move(error);
-  delta.completion_tokens = sequence->num_completion_tokens();
-  delta.timings = timings_of(*sequence);
+  describe(*sequence, delta);
 }
 
 void Engine::remove(const std::function<bool(const Sequence&)>& is_over, FinishReason reason,

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "engine/memory_plan.h"
 #include "kernels/token_logprobs/token_logprobs.h"
 
 namespace fathom::engine {
 namespace {
 
-constexpr std::int64_t kBlockTokens = 16;
 // As in the reference figures: a shorter rest says little.
 constexpr std::int64_t kMinWindowTokens = 8;
 
@@ -25,7 +25,8 @@ base::Result<Scorer> Scorer::create(std::shared_ptr<const model::Weights> weight
   const model::DecoderLimits limits{.max_step_tokens = options.chunk_tokens,
                                     .max_sequences = 1,
                                     .max_logit_rows = options.chunk_tokens,
-                                    .max_context_tokens = options.max_context_tokens};
+                                    .max_context_tokens = options.max_context_tokens,
+                                    .determinism = options.determinism};
   const model::KvCacheShape kv{
       .num_blocks = base::ceil_div(options.max_context_tokens, kBlockTokens),
       .block_tokens = kBlockTokens,
@@ -61,12 +62,12 @@ base::Result<std::vector<float>> Scorer::logprobs(std::span<const base::TokenId>
                               .first_position = static_cast<std::int64_t>(first),
                               .blocks = blocks_,
                               .num_logit_rows = static_cast<std::int64_t>(count)};
-    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_).inputs;
-    const tensor::View logits = decoder_.forward(step, kv_cache_, *stream_);
+    const auto step = buffers_.fill(std::span(&chunk, 1), 0, *stream_).inputs;
+    decoder_.forward(step, kv_cache_, *stream_);
     stream_->copy_to_device(targets_.data(), tokens.data() + first + 1,
                             count * sizeof(base::TokenId));
     const tensor::Shape shape{static_cast<std::int64_t>(count)};
-    kernels::token_logprobs({.logits = logits,
+    kernels::token_logprobs({.logits = decoder_.logits(static_cast<std::int64_t>(count)),
                              .num_valid_tokens = options_.num_valid_tokens,
                              .targets = {targets_.data(), tensor::DType::kI32, shape},
                              .y = {results_.data(), tensor::DType::kF32, shape}},
@@ -88,8 +89,9 @@ base::Result<std::vector<float>> Scorer::last_logits(std::span<const base::Token
                               .first_position = static_cast<std::int64_t>(first),
                               .blocks = blocks_,
                               .num_logit_rows = 1};
-    const auto step = buffers_.fill(std::span(&chunk, 1), *stream_).inputs;
-    const tensor::View last = decoder_.forward(step, kv_cache_, *stream_);
+    const auto step = buffers_.fill(std::span(&chunk, 1), 0, *stream_).inputs;
+    decoder_.forward(step, kv_cache_, *stream_);
+    const tensor::View last = decoder_.logits(1);
     stream_->copy_to_host(logits.data(), last.data, last.num_bytes());
     TRY(stream_->synchronize());
     first += count;

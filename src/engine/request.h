@@ -1,6 +1,7 @@
 // What a caller asks of the engine, and what it gets back.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,14 @@ struct StopConditions {
   std::vector<std::vector<TokenId>> bad_words;  // sequences that never come
 };
 
+// The answers that one client's request asked for (`n`), for whoever counts requests.
+struct AnswerGroup {
+  explicit AnswerGroup(std::int64_t num) : num_answers(num) {}
+  const std::int64_t num_answers;
+  std::atomic<std::int64_t> num_ended{0};
+  std::atomic<std::int64_t> longest_tokens{0};
+};
+
 struct GenerationRequest {
   std::vector<TokenId> prompt;  // at least one token
   StopConditions stop;
@@ -62,7 +71,8 @@ struct GenerationRequest {
   std::optional<std::int32_t> prompt_logprobs;      // the same for the prompt
   std::int64_t priority = 0;                        // lower ones go first
   std::optional<std::chrono::milliseconds> queue_deadline;  // the longest it may wait to begin
-  std::string tenant;  // cached prefixes are shared within a tenant, never across
+  std::string tenant;                  // cached prefixes are shared within a tenant, never across
+  std::shared_ptr<AnswerGroup> group;  // null: the only answer; the engine does not look at it
 };
 
 enum class FinishReason { kStop, kLength, kCancelled, kError };
@@ -109,6 +119,7 @@ struct GenerationDelta {
   std::optional<base::Error> error;            // with kError
   std::int64_t completion_tokens = 0;          // so far
   std::int64_t cached_prompt_tokens = 0;       // taken from the prefix cache
+  std::int64_t recomputed_tokens = 0;          // computed again after pauses, so far
   Timings timings;                             // complete in the last delta
 };
 

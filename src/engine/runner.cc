@@ -29,33 +29,34 @@ class Stopwatch {
 
 }  // namespace
 
-Runner::Runner(model::Decoder decoder, model::KvCache kv_cache, StepBuffers buffers,
-               Sampler sampler)
-    : decoder_(std::move(decoder)),
-      kv_cache_(std::move(kv_cache)),
-      buffers_(std::move(buffers)),
-      sampler_(std::move(sampler)) {}
+Runner::Runner(model::Decoder decoder, StepBuffers buffers, Sampler sampler)
+    : decoder_(std::move(decoder)), buffers_(std::move(buffers)), sampler_(std::move(sampler)) {}
 
 base::Result<Runner> Runner::create(std::shared_ptr<const model::Weights> weights,
                                     device::Device& device, const RunnerOptions& options) {
   const spec::ModelSpec& spec = weights->spec();
   const model::DecoderLimits& limits = options.limits;
-  auto kv_cache = TRY(model::KvCache::allocate(spec, options.kv, device));
-  auto buffers = TRY(StepBuffers::create(device, limits, options.kv.block_tokens));
+  auto buffers = TRY(StepBuffers::create(device, limits, options.block_tokens));
   auto sampler = TRY(Sampler::create(device, {.max_rows = limits.max_logit_rows,
                                               .max_slots = limits.max_sequences,
                                               .max_step_tokens = limits.max_step_tokens,
                                               .vocab_rows = spec.vocab_rows,
                                               .num_valid_tokens = options.num_valid_tokens}));
   auto decoder = TRY(model::Decoder::create(std::move(weights), device, limits));
-  Runner runner(std::move(decoder), std::move(kv_cache), std::move(buffers), std::move(sampler));
+  Runner runner(std::move(decoder), std::move(buffers), std::move(sampler));
   runner.stream_ = TRY(device.create_stream());
   runner.pools_ = {nullptr, DType::kF32, {limits.max_sequences, spec.hidden_size}};
   runner.pool_memory_ = TRY(device.allocate(runner.pools_.num_bytes()));
   runner.pools_.data = runner.pool_memory_.data();
-  runner.zeros_.resize(static_cast<std::size_t>(spec.hidden_size));
-  runner.host_pools_.resize(static_cast<std::size_t>(runner.pools_.shape.num_elements()));
+  const auto hidden = static_cast<std::size_t>(spec.hidden_size);
+  runner.zeros_ = TRY(device.allocate(hidden * sizeof(float), device::Place::kHost));
+  runner.host_pools_ = TRY(device.allocate(runner.pools_.num_bytes(), device::Place::kHost));
   return runner;
+}
+
+base::Result<void> Runner::allocate_kv(const model::KvCacheShape& shape, device::Device& device) {
+  kv_cache_ = TRY(model::KvCache::allocate(decoder_.spec(), shape, device));
+  return decoder_.attach(*kv_cache_, *stream_);
 }
 
 std::size_t Runner::workspace_bytes() const {
@@ -107,18 +108,48 @@ std::vector<SequenceChunk> Runner::describe(const ScheduledStep& step) {
   return chunks;
 }
 
+// Rows that make a decoding step one of the sizes for which the device keeps a recording.
+std::int64_t Runner::num_padding(std::span<const SequenceChunk> chunks) const {
+  if (!stream_->device().records_steps()) return 0;
+  const bool is_decoding = std::ranges::all_of(chunks, [](const SequenceChunk& chunk) {
+    return chunk.num_rows() == 1 && chunk.num_logit_rows == 1 && chunk.pool_slot < 0;
+  });
+  if (!is_decoding) return 0;
+  const std::int64_t count = std::ssize(chunks);
+  // 1, 2, 4, then every eighth: a row of padding costs little, a recording a few MB.
+  std::int64_t size = count > 4 ? base::ceil_div<std::int64_t>(count, 8) * 8 : count;
+  if (count == 3) size = 4;
+  return std::min({size, decoder_.limits().max_sequences, decoder_.limits().max_logit_rows}) -
+         count;
+}
+
 void Runner::enqueue_forward(const ScheduledStep& step) {
   const std::vector<SequenceChunk> chunks = describe(step);
   const Stopwatch stopwatch(device_time_);
   sampler_.enqueue_counts(step, *stream_);
   logits_ = {};
   if (chunks.empty()) return;
-  const StepArrays arrays = buffers_.fill(chunks, *stream_);
+  const StepArrays arrays = buffers_.fill(chunks, num_padding(chunks), *stream_);
+  const kernels::RaggedBatch& batch = arrays.inputs.batch;
+  const bool is_decoding = batch.num_sequences() == batch.num_tokens() &&
+                           arrays.inputs.logit_rows.shape[0] == batch.num_tokens() &&
+                           arrays.pool_slots.data == nullptr;
+  if (is_decoding) {
+    const auto is_fed = static_cast<std::uint64_t>(arrays.feed_slots.data != nullptr);
+    stream_->run_recorded(static_cast<std::uint64_t>(batch.num_tokens()) * 2 + is_fed,
+                          [&] { enqueue_pass(arrays); });
+  } else {
+    enqueue_pass(arrays);
+  }
+  logits_ = decoder_.logits(std::ssize(next_rows_));
+  if (arrays.pool_slots.data != nullptr) enqueue_pooling(arrays, step);
+}
+
+void Runner::enqueue_pass(const StepArrays& arrays) {
   if (arrays.feed_slots.data != nullptr) {
     sampler_.enqueue_feed(arrays.feed_slots, arrays.ids, *stream_);
   }
-  logits_ = decoder_.forward(arrays.inputs, kv_cache_, *stream_);
-  if (arrays.pool_slots.data != nullptr) enqueue_pooling(arrays, step);
+  decoder_.forward(arrays.inputs, *kv_cache_, *stream_);
 }
 
 void Runner::enqueue_pooling(const StepArrays& arrays, const ScheduledStep& step) {
@@ -129,7 +160,9 @@ void Runner::enqueue_pooling(const StepArrays& arrays, const ScheduledStep& step
         pools_.as<float>() + static_cast<std::size_t>(chunk.sequence->slot) * hidden, zeros_.data(),
         hidden * sizeof(float));
   }
-  kernels::pool_rows({.x = decoder_.hidden_states(), .slots = arrays.pool_slots, .y = pools_},
+  kernels::pool_rows({.x = decoder_.hidden_states(arrays.inputs.batch.num_tokens()),
+                      .slots = arrays.pool_slots,
+                      .y = pools_},
                      *stream_);
 }
 
@@ -146,15 +179,16 @@ void Runner::enqueue_sampling(std::span<const TokenId> end_tokens) {
     // One that was cancelled meanwhile has no slot, and nobody waits for it.
     pooled_slots_.push_back(std::max(sequence->slot, 0));
     const std::size_t at = static_cast<std::size_t>(pooled_slots_.back()) * hidden;
-    stream_->copy_to_host(&host_pools_[at], pools_.as<float>() + at, hidden * sizeof(float));
+    stream_->copy_to_host(static_cast<float*>(host_pools_.data()) + at, pools_.as<float>() + at,
+                          hidden * sizeof(float));
   }
   sampled_ = stream_->mark();
 }
 
 std::span<const float> Runner::pooled_sum(std::size_t index) const {
   const auto hidden = static_cast<std::size_t>(pools_.shape[1]);
-  return std::span(host_pools_)
-      .subspan(static_cast<std::size_t>(pooled_slots_[index]) * hidden, hidden);
+  const auto* pools = static_cast<const float*>(host_pools_.data());
+  return {pools + static_cast<std::size_t>(pooled_slots_[index]) * hidden, hidden};
 }
 
 void Runner::clear_results() {

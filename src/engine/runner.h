@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,14 +24,18 @@ namespace fathom::engine {
 
 struct RunnerOptions {
   model::DecoderLimits limits;
-  model::KvCacheShape kv;
+  std::int64_t block_tokens = 0;
   std::int64_t num_valid_tokens = 0;  // ids from here on are padding and never sampled
 };
 
 class Runner {
  public:
+  // All that a step needs but the KV cache, which may then take what is left.
   static base::Result<Runner> create(std::shared_ptr<const model::Weights> weights,
                                      device::Device& device, const RunnerOptions& options);
+
+  // Once, before the first step; of the options' block_tokens.
+  base::Result<void> allocate_kv(const model::KvCacheShape& shape, device::Device& device);
 
   // At most the limits' rows. The step's sequences hold the blocks of all their rows.
   void enqueue_forward(const ScheduledStep& step);
@@ -48,26 +53,29 @@ class Runner {
   // Forgets the rows, and with them their sequences.
   void clear_results();
 
-  std::size_t kv_bytes() const { return kv_cache_.size_bytes(); }
+  bool device_is_lost() const { return stream_->device().is_lost(); }
+  std::size_t kv_bytes() const { return kv_cache_->size_bytes(); }
   std::size_t logits_bytes() const { return decoder_.logits_bytes(); }
   std::size_t workspace_bytes() const;
   // The time that the calls spent in the device's kernels and copies.
   std::chrono::nanoseconds device_time() const { return device_time_; }
 
  private:
-  Runner(model::Decoder decoder, model::KvCache kv_cache, StepBuffers buffers, Sampler sampler);
+  Runner(model::Decoder decoder, StepBuffers buffers, Sampler sampler);
   std::vector<SequenceChunk> describe(const ScheduledStep& step);
+  std::int64_t num_padding(std::span<const SequenceChunk> chunks) const;
+  void enqueue_pass(const StepArrays& arrays);
   void enqueue_pooling(const StepArrays& arrays, const ScheduledStep& step);
 
   model::Decoder decoder_;
-  model::KvCache kv_cache_;
+  std::optional<model::KvCache> kv_cache_;
   StepBuffers buffers_;
   Sampler sampler_;
   std::unique_ptr<device::Stream> stream_;
   tensor::MutableView pools_;  // f32 [slots, hidden]
   device::Buffer pool_memory_;
-  std::vector<float> host_pools_;
-  std::vector<float> zeros_;  // [hidden]
+  device::Buffer host_pools_;  // the same on the host
+  device::Buffer zeros_;       // f32 [hidden], on the host
 
   tensor::View logits_;  // of the step whose forward pass was enqueued last
   std::vector<LogitRow> next_rows_;

@@ -38,9 +38,11 @@ base::Result<Sampler> Sampler::create(device::Device& device, const SamplerLimit
   sampler.workspace_floats_ =
       kernels::sample_workspace_floats(limits.max_rows, limits.vocab_rows, device);
   sampler.plan(sampler.workspace_floats_);
-  sampler.host_.resize(sampler.layout_.mirrored_end);
+  sampler.host_ = TRY(device.allocate(sampler.layout_.mirrored_end, device::Place::kHost));
   sampler.memory_ = TRY(device.allocate(sampler.layout_.end));
-  for (auto& host : sampler.count_hosts_) host.resize(sampler.count_layout_.end);
+  for (auto& host : sampler.count_hosts_) {
+    host = TRY(device.allocate(sampler.count_layout_.end, device::Place::kHost));
+  }
   sampler.count_memory_ = TRY(device.allocate(sampler.count_layout_.end));
   return sampler;
 }
@@ -81,7 +83,7 @@ MutableView Sampler::view(std::size_t offset, DType dtype, const Shape& shape) c
 
 void Sampler::enqueue_counts(const ScheduledStep& step, device::Stream& stream) {
   if (step.new_slots.empty() && step.counts.empty()) return;
-  std::byte* const host = count_hosts_[num_counts_++ % 2].data();
+  auto* const host = static_cast<std::byte*>(count_hosts_[num_counts_++ % 2].data());
   auto* const device = static_cast<std::byte*>(count_memory_.data());
   const auto host_array = [host](std::size_t offset) {
     return reinterpret_cast<std::int32_t*>(host + offset);
@@ -205,10 +207,11 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
       static_cast<std::size_t>(host<std::int32_t>(l.bias_starts)[rows.size()]);
   stream.copy_to_device(device, host_.data(), l.bias_tokens);
   for (const std::size_t offset : {l.bias_tokens, l.bias_values}) {
-    if (wanted.biases) stream.copy_to_device(device + offset, &host_[offset], num_biases * 4);
+    if (wanted.biases)
+      stream.copy_to_device(device + offset, host<std::byte>(offset), num_biases * 4);
   }
   const auto num_mask_bytes = static_cast<std::size_t>(wanted.num_masks * num_mask_words() * 4);
-  stream.copy_to_device(device + l.masks, &host_[l.masks], num_mask_bytes);
+  stream.copy_to_device(device + l.masks, host<std::byte>(l.masks), num_mask_bytes);
   const Shape shape{std::ssize(rows)};
   const auto ints = [&](std::size_t offset) { return view(offset, DType::kI32, shape); };
   const auto floats = [&](std::size_t offset) { return view(offset, DType::kF32, shape); };
@@ -274,7 +277,7 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
                           stream);
   }
   const std::size_t results_end = wanted.logprobs ? l.mirrored_end : l.ranks;
-  stream.copy_to_host(&host_[l.tokens], device + l.tokens, results_end - l.tokens);
+  stream.copy_to_host(host<std::byte>(l.tokens), device + l.tokens, results_end - l.tokens);
 }
 
 LogitResult Sampler::result(std::size_t index, const LogitRow& row) const {

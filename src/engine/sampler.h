@@ -59,7 +59,7 @@ class Sampler {
   // The result of rows[index] of the last enqueue(), once the stream has run it.
   LogitResult result(std::size_t index, const LogitRow& row) const;
 
-  std::size_t size_bytes() const { return memory_.size_bytes(); }
+  std::size_t size_bytes() const { return memory_.size_bytes() + count_memory_.size_bytes(); }
 
  private:
   // Byte offsets into the device's memory and, as far as they are copied, the host's mirror.
@@ -97,19 +97,19 @@ class Sampler {
                            const tensor::Shape& shape) const;
   template <typename T>
   T* host(std::size_t offset) {
-    return reinterpret_cast<T*>(host_.data() + offset);
+    return reinterpret_cast<T*>(static_cast<std::byte*>(host_.data()) + offset);
   }
   template <typename T>
   const T* host(std::size_t offset) const {
-    return reinterpret_cast<const T*>(host_.data() + offset);
+    return reinterpret_cast<const T*>(static_cast<const std::byte*>(host_.data()) + offset);
   }
 
   SamplerLimits limits_;
   Layout layout_;
   CountLayout count_layout_;
   std::int64_t workspace_floats_ = 0;
-  std::vector<std::byte> host_;
-  std::vector<std::byte> count_hosts_[2];
+  device::Buffer host_;
+  device::Buffer count_hosts_[2];
   std::size_t num_counts_ = 0;
   device::Buffer memory_;
   device::Buffer count_memory_;

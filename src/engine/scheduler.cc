@@ -10,8 +10,8 @@
 
 namespace fathom::engine {
 
-Scheduler::Scheduler(const SchedulerLimits& limits, std::int64_t num_blocks)
-    : limits_(limits), pool_(num_blocks) {
+Scheduler::Scheduler(const SchedulerLimits& limits, std::int64_t num_blocks, BlockObserver observer)
+    : limits_(limits), pool_(num_blocks, std::move(observer)) {
   CHECK(limits.max_step_tokens >= limits.max_batch_size,
         "a step of {} rows cannot serve {} sequences", limits.max_step_tokens,
         limits.max_batch_size);
@@ -44,39 +44,36 @@ bool Scheduler::try_admit(Sequence& sequence) {
       sequence.can_grow()
           ? std::min(sequence.num_known() + limits_.reserve_tokens, sequence.max_total_tokens)
           : sequence.max_total_tokens;
-  std::vector<BlockId> blocks = shared_prefix(sequence);
-  const std::int64_t num_shared = std::ssize(blocks);
-  const auto rest = pool_.take(base::ceil_div(wanted_tokens, limits_.block_tokens) - num_shared);
-  if (!rest) {
-    pool_.give_back(blocks);
-    return false;
+  const std::int64_t wanted_blocks = base::ceil_div(wanted_tokens, limits_.block_tokens);
+  const std::span<const BlockHash> prefix = shareable_prefix(sequence);
+  const BlockPool::Found shared = pool_.find(prefix);
+  // Looked at before anything is taken: a request that waits leaves no trace in the cache.
+  if (wanted_blocks - shared.num_blocks > pool_.num_available() - shared.num_cached) return false;
+  for (const BlockHash& hash : prefix.first(static_cast<std::size_t>(shared.num_blocks))) {
+    sequence.blocks.push_back(*pool_.share(hash));
   }
-  blocks.insert(blocks.end(), rest->begin(), rest->end());
-  sequence.blocks = std::move(blocks);
-  sequence.num_published = num_shared;
-  sequence.num_computed = num_shared * limits_.block_tokens;
+  const auto rest = pool_.take(wanted_blocks - shared.num_blocks);
+  sequence.blocks.insert(sequence.blocks.end(), rest->begin(), rest->end());
+  sequence.num_published = shared.num_blocks;
+  sequence.num_computed = shared.num_blocks * limits_.block_tokens;
   sequence.num_counted = 0;
   if (!sequence.admitted) {
     sequence.num_cached = sequence.num_computed;
     counters_.cache_queries += sequence.num_known();
     counters_.cache_hits += sequence.num_computed;
   }
+  sequence.num_recomputed += std::max<std::int64_t>(sequence.num_lost - sequence.num_computed, 0);
+  sequence.num_lost = 0;
   return true;
 }
 
-// The cached blocks that the sequence begins with. Its last token is always computed, because its
-// logits are wanted.
-std::vector<BlockId> Scheduler::shared_prefix(Sequence& sequence) {
-  std::vector<BlockId> shared;
-  if (!limits_.use_prefix_cache || !sequence.can_use_cache()) return shared;
+// The hashes of the blocks that may be shared. The sequence's last token is always computed,
+// because its logits are wanted.
+std::span<const BlockHash> Scheduler::shareable_prefix(Sequence& sequence) const {
+  if (!limits_.use_prefix_cache || !sequence.can_use_cache()) return {};
   extend_hashes(sequence);
   const std::int64_t max_blocks = (sequence.num_known() - 1) / limits_.block_tokens;
-  for (std::int64_t i = 0; i < max_blocks; ++i) {
-    const auto block = pool_.share(sequence.hashes[static_cast<std::size_t>(i)]);
-    if (!block) break;
-    shared.push_back(*block);
-  }
-  return shared;
+  return std::span(sequence.hashes).first(static_cast<std::size_t>(max_blocks));
 }
 
 void Scheduler::extend_hashes(Sequence& sequence) const {
@@ -121,6 +118,7 @@ void Scheduler::make_room(Sequence& sequence) {
 void Scheduler::pause(const SequencePtr& sequence) {
   CHECK(sequence->can_grow(), "a request with reserved blocks was to be paused");
   release(*sequence);
+  sequence->num_lost = sequence->num_computed;
   sequence->num_computed = 0;
   sequence->num_published = 0;
   if (sequence->num_completion_tokens() == 0) sequence->prompt_logprobs.clear();

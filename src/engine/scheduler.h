@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -64,7 +65,7 @@ struct SchedulerCounters {
 
 class Scheduler {
  public:
-  Scheduler(const SchedulerLimits& limits, std::int64_t num_blocks);
+  Scheduler(const SchedulerLimits& limits, std::int64_t num_blocks, BlockObserver observer = {});
 
   void enqueue(SequencePtr sequence);
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
@@ -78,8 +79,12 @@ class Scheduler {
   // run. Empty only if there is no work, or all of it waits for tokens in flight.
   ScheduledStep schedule();
 
+  // Thread-safe: does what it can before the sequence is enqueued, so that no step has to.
+  void prepare(Sequence& sequence) const { shareable_prefix(sequence); }
   // The sequence has new known tokens: offers its full blocks to others.
   void publish(Sequence& sequence);
+  // After a step failed: what it should have written is not there, so nothing is shared any more.
+  void forget_contents() { pool_.forget_contents(); }
 
   // Takes out the sequences, waiting or running, for which `is_over` holds, and frees what they
   // hold: work in flight has been enqueued before whatever will use it next.
@@ -91,7 +96,7 @@ class Scheduler {
 
   void admit(ScheduledStep& step);
   bool try_admit(Sequence& sequence);
-  std::vector<BlockId> shared_prefix(Sequence& sequence);
+  std::span<const BlockHash> shareable_prefix(Sequence& sequence) const;
   void extend_hashes(Sequence& sequence) const;
   void make_room(Sequence& sequence);
   void pause(const SequencePtr& sequence);

@@ -59,6 +59,7 @@ struct Sequence {
                                    // will be when all that is enqueued has run
   std::int64_t num_counted = 0;    // leading tokens in the penalties' counts
   std::vector<TokenId> draft;      // guesses that the step in flight checks
+  std::int64_t num_accepted = 0;   // of them, so far
   std::vector<BlockId> blocks;     // in order of position
   std::vector<BlockHash> hashes;   // of the leading full blocks of `tokens`
   std::int64_t num_published = 0;  // leading blocks that the pool knows the contents of
@@ -73,6 +74,8 @@ struct Sequence {
   std::optional<Clock::time_point> paused;
   Clock::duration paused_for{};
   std::int32_t num_pauses = 0;
+  std::int64_t num_lost = 0;        // tokens that were computed when it was paused last
+  std::int64_t num_recomputed = 0;  // of those lost to pauses, the ones to compute anew
 };
 
 using SequencePtr = std::shared_ptr<Sequence>;

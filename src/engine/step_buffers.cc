@@ -1,6 +1,8 @@
 // Packs a step's arrays into one host buffer that mirrors the device's.
 #include "engine/step_buffers.h"
 
+#include <algorithm>
+
 #include "base/checked.h"
 
 namespace fathom::engine {
@@ -26,8 +28,9 @@ base::Result<StepBuffers> StepBuffers::create(device::Device& device,
   layout.feed_slots = place(limits.max_step_tokens);
   layout.pool_slots = place(limits.max_step_tokens);
   layout.block_tables = place(limits.max_sequences * buffers.max_blocks_);
-  for (auto& host : buffers.hosts_) host.resize(static_cast<std::size_t>(layout.size));
-  buffers.device_ = TRY(device.allocate(buffers.hosts_[0].size() * sizeof(std::int32_t)));
+  const std::size_t num_bytes = static_cast<std::size_t>(layout.size) * sizeof(std::int32_t);
+  for (auto& host : buffers.hosts_) host = TRY(device.allocate(num_bytes, device::Place::kHost));
+  buffers.device_ = TRY(device.allocate(num_bytes));
   return buffers;
 }
 
@@ -57,11 +60,25 @@ void StepBuffers::fill_rows(const SequenceChunk& chunk, const std::int32_t* tabl
   }
 }
 
-StepArrays StepBuffers::fill(std::span<const SequenceChunk> chunks, device::Stream& stream) {
-  host_ = hosts_[num_steps_++ % hosts_.size()].data();
+void StepBuffers::fill_padding_row(std::int64_t row, std::int64_t sequence,
+                                   std::int64_t logit_row) {
+  host_[layout_.ids + row] = 0;
+  host_[layout_.feed_slots + row] = -1;
+  host_[layout_.pool_slots + row] = -1;
+  host_[layout_.positions + row] = 0;
+  host_[layout_.slots + row] = -1;
+  host_[layout_.query_starts + sequence] = static_cast<std::int32_t>(row);
+  host_[layout_.context_lens + sequence] = 0;
+  host_[layout_.logit_rows + logit_row] = static_cast<std::int32_t>(row);
+}
+
+StepArrays StepBuffers::fill(std::span<const SequenceChunk> chunks, std::int64_t num_padding,
+                             device::Stream& stream) {
+  host_ = static_cast<std::int32_t*>(hosts_[num_steps_++ % hosts_.size()].data());
   std::int64_t num_tokens = 0;
   std::int64_t num_sequences = 0;
   std::int64_t num_logit_rows = 0;
+  std::int64_t max_query_rows = 0;
   bool is_fed = false;
   bool is_pooled = false;
   for (const SequenceChunk& chunk : chunks) {
@@ -76,10 +93,14 @@ StepArrays StepBuffers::fill(std::span<const SequenceChunk> chunks, device::Stre
       host_[layout_.logit_rows + num_logit_rows++] = static_cast<std::int32_t>(num_tokens + row);
     }
     num_tokens += num_rows;
+    max_query_rows = std::max(max_query_rows, num_rows);
     host_[layout_.context_lens + num_sequences++] =
         static_cast<std::int32_t>(chunk.first_position + num_rows);
     is_fed |= chunk.feed_slot >= 0;
     is_pooled |= chunk.pool_slot >= 0;
+  }
+  for (std::int64_t i = 0; i < num_padding; ++i) {
+    fill_padding_row(num_tokens++, num_sequences++, num_logit_rows++);
   }
   host_[layout_.query_starts + num_sequences] = static_cast<std::int32_t>(num_tokens);
   const std::int64_t used = layout_.block_tables + num_sequences * max_blocks_;
@@ -88,6 +109,7 @@ StepArrays StepBuffers::fill(std::span<const SequenceChunk> chunks, device::Stre
   StepArrays step;
   step.ids = view(layout_.ids, {num_tokens});
   step.inputs.ids = step.ids;
+  step.inputs.batch.max_query_rows = max_query_rows;
   step.inputs.batch.positions = view(layout_.positions, {num_tokens});
   step.inputs.batch.slots = view(layout_.slots, {num_tokens});
   step.inputs.batch.query_starts = view(layout_.query_starts, {num_sequences + 1});

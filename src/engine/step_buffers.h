@@ -47,7 +47,10 @@ class StepBuffers {
   // Enqueues the copy of the step's arrays. They stay valid in stream order until the next call;
   // the chunks may go at once. The step before the last must have run: two steps' arrays are kept
   // on the host. At most the limits' tokens, sequences and logit rows.
-  StepArrays fill(std::span<const SequenceChunk> chunks, device::Stream& stream);
+  // `num_padding` rows are added that stand for sequences without a context, as RaggedBatch says,
+  // each with a row of logits.
+  StepArrays fill(std::span<const SequenceChunk> chunks, std::int64_t num_padding,
+                  device::Stream& stream);
 
   std::size_t size_bytes() const { return device_.size_bytes(); }
 
@@ -68,12 +71,13 @@ class StepBuffers {
 
   StepBuffers() = default;
   void fill_rows(const SequenceChunk& chunk, const std::int32_t* table, std::int64_t first_row);
+  void fill_padding_row(std::int64_t row, std::int64_t sequence, std::int64_t logit_row);
   tensor::MutableView view(std::int64_t offset, const tensor::Shape& shape) const;
 
   Layout layout_;
   std::int64_t block_tokens_ = 0;
   std::int64_t max_blocks_ = 0;
-  std::array<std::vector<std::int32_t>, 2> hosts_;
+  std::array<device::Buffer, 2> hosts_;
   std::int32_t* host_ = nullptr;  // the one of this step
   std::size_t num_steps_ = 0;
   device::Buffer device_;

@@ -38,6 +38,7 @@ struct CpuKernels {
   void (*paged_attention)(const AttentionTask&, const ParallelFor&);
   void (*silu_mul)(const SiluMulTask&, const ParallelFor&);
   void (*embedding)(const EmbeddingTask&, const ParallelFor&);
+  void (*read_sum)(const ReadSumTask&, const ParallelFor&);
   // The greatest of logits[0, count); -infinity if none is more. NaNs do not count.
   float (*max_logit)(const float* logits, int64_t count);
   // weights[i] = e^((logits[i] - max_logit) * scale), 0 for a NaN; returns their sum. One thread.

@@ -5,8 +5,6 @@
 
 namespace fathom::kernels {
 
-bool on_cuda(device::Stream& stream) {
-  return stream.device().kind() == device::DeviceKind::kCuda;
-}
+bool on_cuda(device::Stream& stream) { return stream.device().kind() == device::DeviceKind::kCuda; }
 
 }  // namespace fathom::kernels

@@ -8,4 +8,6 @@ const CudaKernels& cuda_kernels() { CHECK(false, "this build has no CUDA kernels
 
 CudaQueue cuda_queue(device::Stream&) { CHECK(false, "this build has no CUDA kernels"); }
 
+int num_multiprocessors(const device::Device&) { CHECK(false, "this build has no CUDA kernels"); }
+
 }  // namespace fathom::kernels

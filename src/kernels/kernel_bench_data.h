@@ -21,6 +21,7 @@
 #include "base/check.h"
 #include "device/cpu_device.h"
 #include "kernels/element.h"
+#include "kernels/read_sum/read_sum.h"
 #include "kernels/simd/measured_peak.h"
 #include "tensor/tensor.h"
 
@@ -78,17 +79,14 @@ class Bench {
   // Bytes per second of all threads reading 256 MiB once: the limit of whatever streams from
   // memory.
   double read_bandwidth() {
-    constexpr std::int64_t kChunkWords = std::int64_t{1} << 17;
-    constexpr std::int64_t kNumChunks = 256;
     if (stream_source_.empty()) {
-      stream_source_ = random(tensor::DType::kF32, {kNumChunks * kChunkWords * 2});
+      stream_source_ = random(tensor::DType::kF32, {std::int64_t{1} << 26});
+      stream_source_.dtype = tensor::DType::kI64;
+      stream_source_.shape = {std::int64_t{1} << 25};
+      stream_sum_ = zeros(tensor::DType::kI64, {1});
     }
-    const auto* words = static_cast<const std::uint64_t*>(stream_source_.data);
-    return best_rate(kNumChunks * kChunkWords * 8.0, [&] {
-      device_.pool().parallel_for(kNumChunks, [&](std::int64_t chunk) {
-        if (sum_words(words + chunk * kChunkWords, kChunkWords) == 1) std::puts("");
-      });
-    });
+    return best_rate(static_cast<double>(stream_source_.num_bytes()),
+                     [&] { read_sum({.x = stream_source_, .y = stream_sum_}, stream()); });
   }
   // FLOP per second of all threads doing multiply-adds on registers.
   double peak_flops(bool bf16_pairs) {
@@ -107,17 +105,6 @@ class Bench {
   }
 
  private:
-  // Eight streams of a cache line's width keep the memory controller busy.
-  static std::uint64_t sum_words(const std::uint64_t* words, std::int64_t count) {
-    using Words = std::uint64_t __attribute__((vector_size(64)));
-    Words sums[4] = {};
-    for (std::int64_t i = 0; i < count; i += 32) {
-      __builtin_prefetch(words + i + 128);
-      for (int k = 0; k < 4; ++k) sums[k] ^= *reinterpret_cast<const Words*>(words + i + 8 * k);
-    }
-    const Words sum = sums[0] ^ sums[1] ^ sums[2] ^ sums[3];
-    return sum[0] ^ sum[3] ^ sum[7];
-  }
   template <typename F>
   static double best_rate(double work, F&& f) {
     double best = std::numeric_limits<double>::infinity();
@@ -129,6 +116,7 @@ class Bench {
   std::unique_ptr<device::Stream> stream_;
   std::vector<device::Buffer> buffers_;
   tensor::MutableView stream_source_;
+  tensor::MutableView stream_sum_;
   std::mt19937 engine_{1};
 };
 

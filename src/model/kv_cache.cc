@@ -18,10 +18,10 @@ std::int64_t kv_block_bytes(const spec::ModelSpec& spec, const KvCacheShape& sha
 
 base::Result<KvCache> KvCache::allocate(const spec::ModelSpec& spec, const KvCacheShape& shape,
                                         device::Device& device) {
-  if (shape.dtype != DType::kF32 && shape.dtype != DType::kBF16 && shape.dtype != DType::kI8) {
+  if (!device.supports(shape.dtype)) {
     return base::fail(base::ErrorCode::kInvalidArgument, "KV cache",
-                      "{} is not a type it can have; choose f32, bf16 or i8",
-                      tensor::name(shape.dtype));
+                      "{} is not a type it can have on {}; choose another --kv-dtype",
+                      tensor::name(shape.dtype), device.name());
   }
   const auto total_bytes = base::checked_mul(kv_block_bytes(spec, shape), shape.num_blocks);
   // Slots are 32-bit numbers on the device.

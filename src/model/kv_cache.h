@@ -14,7 +14,7 @@ namespace fathom::model {
 struct KvCacheShape {
   std::int64_t num_blocks = 0;
   std::int64_t block_tokens = 16;
-  tensor::DType dtype = tensor::DType::kBF16;  // kF32 | kBF16 | kI8
+  tensor::DType dtype = tensor::DType::kBF16;  // that the device supports
 };
 
 // Bytes of one block over all layers, the scales of an i8 cache included.

@@ -1,16 +1,15 @@
-// Finds each weight in the checkpoint, checks it, and converts what the kernels cannot read.
+// Finds each weight in the checkpoint and has it placed.
 #include "model/weights.h"
 
 #include <fmt/core.h>
 
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
-#include "checkpoint/finite.h"
-#include "tensor/convert.h"
+#include "model/weight_placer.h"
 
 namespace fathom::model {
 namespace {
@@ -20,34 +19,35 @@ using tensor::DType;
 using tensor::Shape;
 using tensor::View;
 
-bool is_aligned(const View& view) {
-  return reinterpret_cast<std::uintptr_t>(view.data) % tensor::size_bytes(view.dtype) == 0;
-}
-
-}  // namespace
-
-class WeightLoader {
+// Walks through a model's tensors in the order in which they are placed.
+class WeightReader {
  public:
-  WeightLoader(Weights& weights, device::Device& device, const WeightOptions& options)
-      : weights_(weights), device_(device), options_(options) {}
+  WeightReader(const checkpoint::ModelFolder& folder, WeightPlacer& placer)
+      : folder_(folder), placer_(placer) {}
 
-  Result<void> load() {
-    const spec::ModelSpec& spec = weights_.spec();
-    weights_.embedding_ =
-        TRY(matrix("model.embed_tokens.weight", spec.vocab_rows, spec.hidden_size));
+  Result<WeightViews> read() {
+    const spec::ModelSpec& spec = folder_.spec();
+    WeightViews views;
+    const auto embedding =
+        TRY(find("model.embed_tokens.weight", Shape{spec.vocab_rows, spec.hidden_size}));
+    views.embedding = TRY(placer_.table(embedding));
     for (std::int64_t layer = 0; layer < spec.num_layers; ++layer) {
-      weights_.layers_.push_back(TRY(load_layer(fmt::format("model.layers.{}.", layer))));
+      views.layers.push_back(TRY(read_layer(fmt::format("model.layers.{}.", layer))));
     }
-    weights_.final_norm_ = TRY(vector("model.norm.weight", spec.hidden_size));
+    views.final_norm = TRY(vector("model.norm.weight", spec.hidden_size));
     if (spec.tied_embeddings) {
-      weights_.head_.blocks[0].weight = weights_.embedding_;
+      views.head.num_blocks = 1;
+      views.head.blocks[0].weight = views.embedding;
     } else {
-      weights_.head_.blocks[0].weight =
-          TRY(matrix("lm_head.weight", spec.vocab_rows, spec.hidden_size));
+      const Part head[] = {{"lm_head", spec.vocab_rows}};
+      views.head = TRY(linear("", head, spec.hidden_size, false));
     }
-    weights_.head_.num_blocks = 1;
-    return {};
+    TRY(refuse_unused());
+    return views;
   }
+
+  // Of the tensors read, where the file has them.
+  std::size_t source_bytes() const { return source_bytes_; }
 
  private:
   struct Part {
@@ -55,8 +55,8 @@ class WeightLoader {
     std::int64_t out_features;
   };
 
-  Result<LayerWeights> load_layer(const std::string& prefix) {
-    const spec::ModelSpec& spec = weights_.spec();
+  Result<LayerWeights> read_layer(const std::string& prefix) {
+    const spec::ModelSpec& spec = folder_.spec();
     const std::int64_t hidden = spec.hidden_size;
     LayerWeights layer;
     layer.attention_norm = TRY(vector(prefix + "input_layernorm.weight", hidden));
@@ -77,59 +77,90 @@ class WeightLoader {
 
   Result<kernels::LinearWeight> linear(const std::string& prefix, std::span<const Part> parts,
                                        std::int64_t in_features, bool has_bias) {
-    kernels::LinearWeight weight;
+    std::vector<MatrixPart> found;
     for (const Part& part : parts) {
-      kernels::LinearBlock& block = weight.blocks[static_cast<std::size_t>(weight.num_blocks++)];
-      block.weight = TRY(matrix(prefix + part.name + ".weight", part.out_features, in_features));
-      if (has_bias) block.bias = TRY(vector(prefix + part.name + ".bias", part.out_features));
+      MatrixPart& each = found.emplace_back();
+      each.weight =
+          TRY(find(prefix + part.name + ".weight", Shape{part.out_features, in_features}));
+      if (has_bias) each.bias = TRY(find(prefix + part.name + ".bias", Shape{part.out_features}));
     }
-    return weight;
-  }
-
-  Result<View> matrix(const std::string& name, std::int64_t rows, std::int64_t columns) {
-    const View found = TRY(checked(name, Shape{rows, columns}));
-    // f32 compute widens any type on the fly; bf16 compute multiplies bf16 by bf16.
-    const bool readable = options_.compute_dtype == DType::kF32 || found.dtype == DType::kBF16;
-    return readable && is_aligned(found) ? found
-                                         : copy(found, readable ? found.dtype : DType::kBF16);
+    return placer_.matrix(found);
   }
 
   Result<View> vector(const std::string& name, std::int64_t size) {
-    const View found = TRY(checked(name, Shape{size}));
-    return is_aligned(found) ? found : copy(found, found.dtype);
+    const auto found = TRY(find(name, Shape{size}));
+    return placer_.vector(found);
   }
 
-  Result<View> checked(const std::string& name, const Shape& shape) {
-    const View found = TRY(weights_.folder_->tensor(name, shape));
-    if (options_.check_finite) TRY(checkpoint::check_finite(found, name));
-    weights_.total_bytes_ += found.num_bytes();
+  Result<NamedTensor> find(const std::string& name, const Shape& shape) {
+    NamedTensor found { name, TRY(folder_.tensor(name, shape)) };
+    source_bytes_ += found.view.num_bytes();
+    used_.insert(name);
     return found;
   }
 
-  Result<View> copy(const View& source, DType dtype) {
-    const std::size_t num_bytes =
-        static_cast<std::size_t>(source.shape.num_elements()) * tensor::size_bytes(dtype);
-    device::Buffer buffer = TRY(device_.allocate(num_bytes));
-    const tensor::MutableView target{buffer.data(), dtype, source.shape};
-    tensor::convert(source, target);
-    weights_.copied_bytes_ += num_bytes;
-    weights_.copies_.push_back(std::move(buffer));
-    return target;
+  // A bias that the configuration does not mention, a norm of another architecture: what is left
+  // over would have changed the output.
+  Result<void> refuse_unused() const {
+    for (const std::string& name : folder_.tensor_names()) {
+      // Older files keep the rotary frequencies, and a copy of the head that is tied.
+      const bool is_redundant = name.ends_with(".rotary_emb.inv_freq") ||
+                                (name == "lm_head.weight" && folder_.spec().tied_embeddings);
+      if (used_.contains(name) || is_redundant) continue;
+      return base::fail(base::ErrorCode::kInvalidArgument, folder_.path().native(),
+                        "tensor '{}' has no place in the {} that config.json describes: its "
+                        "architecture or one of its flags is wrong",
+                        name, spec::name(folder_.spec().architecture));
+    }
+    return {};
   }
 
-  Weights& weights_;
-  device::Device& device_;
-  const WeightOptions& options_;
+  const checkpoint::ModelFolder& folder_;
+  WeightPlacer& placer_;
+  std::size_t source_bytes_ = 0;
+  std::unordered_set<std::string> used_;
 };
+
+}  // namespace
+
+Weights::Weights(spec::ModelSpec spec, tensor::DType compute_dtype, WeightViews views,
+                 std::vector<device::Buffer> owners)
+    : spec_(std::move(spec)),
+      compute_dtype_(compute_dtype),
+      views_(std::move(views)),
+      owners_(std::move(owners)),
+      total_bytes_(copied_bytes()) {}
+
+std::size_t Weights::copied_bytes() const {
+  std::size_t total = 0;
+  for (const device::Buffer& each : owners_) total += each.size_bytes();
+  return total;
+}
 
 Result<Weights> Weights::load(std::shared_ptr<const checkpoint::ModelFolder> folder,
                               device::Device& device, const WeightOptions& options) {
-  CHECK(options.compute_dtype == DType::kF32 || options.compute_dtype == DType::kBF16,
-        "the decoder computes in f32 or bf16, not {}", tensor::name(options.compute_dtype));
-  Weights weights;
-  weights.folder_ = std::move(folder);
-  weights.compute_dtype_ = options.compute_dtype;
-  TRY(WeightLoader(weights, device, options).load());
+  const bool is_mapped = device.reads_host_memory();
+  CHECK(options.compute_dtype == DType::kF32 || options.compute_dtype == DType::kBF16 ||
+            (options.compute_dtype == DType::kF16 && !is_mapped),
+        "the decoder does not compute in {} on {}", tensor::name(options.compute_dtype),
+        device.name());
+  std::unique_ptr<WeightPlacer> placer;
+  if (is_mapped) {
+    placer = make_mapped_placer(device, options);
+  } else {
+    std::size_t packed_bytes = 0;
+    const auto measuring = make_measuring_placer(options, packed_bytes);
+    TRY(WeightReader(*folder, *measuring).read());
+    placer = TRY(make_packed_placer(device, options, packed_bytes));
+  }
+  WeightReader reader(*folder, *placer);
+  auto views = TRY(reader.read());
+  auto owners = TRY(placer->finish());
+  Weights weights(folder->spec(), options.compute_dtype, std::move(views), std::move(owners));
+  if (is_mapped) {
+    weights.total_bytes_ = reader.source_bytes();
+    weights.mapped_ = std::move(folder);
+  }
   return weights;
 }
 

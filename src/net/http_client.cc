@@ -86,6 +86,13 @@ int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 
 }  // namespace
 
+std::string url_segment(std::string_view text) {
+  const std::unique_ptr<char, void (*)(void*)> escaped(
+      curl_easy_escape(nullptr, text.data(), static_cast<int>(text.size())), curl_free);
+  CHECK(escaped != nullptr, "libcurl has no memory");
+  return escaped.get();
+}
+
 struct HttpClient::Handle {
   CURL* curl;
 

@@ -13,6 +13,9 @@
 
 namespace fathom::net {
 
+// A text as one segment of a URL's path: '/', '?' and the like stand as "%2F", "%3F".
+std::string url_segment(std::string_view text);
+
 struct HttpGet {
   std::string url;  // http or https
   HttpHeaders headers;

@@ -79,13 +79,6 @@ class HttpServer::Core {
 
   std::uint16_t port() const { return port_; }
 
-  void stop_accepting() {
-    asio::post(*context_, [this] {
-      boost::system::error_code ignored;
-      acceptor_.close(ignored);
-    });
-  }
-
   bool drain(std::chrono::milliseconds timeout) {
     asio::post(*context_, [this] {
       boost::system::error_code ignored;
@@ -126,7 +119,7 @@ class HttpServer::Core {
       }
       // Left here, the socket closes.
       if (shared_->is_draining) break;
-      if (shared_->wakes.size() >= shared_->options.max_connections) continue;
+      if (shared_->wakes.size() >= 2 * shared_->options.max_connections) continue;
       asio::co_spawn(*context_, serve_connection(std::move(socket), shared_), asio::detached);
     }
   }
@@ -150,7 +143,6 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const HttpServerOptions& o
 }
 
 std::uint16_t HttpServer::port() const { return core_->port(); }
-void HttpServer::stop_accepting() { core_->stop_accepting(); }
 bool HttpServer::drain(std::chrono::milliseconds timeout) { return core_->drain(timeout); }
 
 }  // namespace fathom::net

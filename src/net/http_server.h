@@ -45,8 +45,10 @@ struct HttpServerOptions {
   std::size_t max_total_body_bytes = std::size_t{256} << 20;
   std::uint32_t max_header_bytes = 16 << 10;
   std::size_t max_headers = 100;
-  std::size_t max_connections = 1024;
+  std::size_t max_connections = 1024;  // as many more get 503, and those beyond are closed
   std::size_t max_pending_bytes = std::size_t{4} << 20;  // written, but not yet taken by the client
+  // For Retry-After where the server itself refuses with 503; called on the I/O thread.
+  std::function<std::chrono::seconds()> retry_after = [] { return std::chrono::seconds(1); };
   // PEM: the certificate with its chain, leaf first, and its key. Both, or neither: plain HTTP.
   std::string tls_certificate_file;
   std::string tls_key_file;

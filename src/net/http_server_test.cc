@@ -186,7 +186,9 @@ TEST_P(HttpServerTest, BoundsTheBodiesOfAllConnections) {
     std::this_thread::sleep_for(50ms);
     RawClient second = connect();
     second.send(half + std::string(400, 'b'));
-    EXPECT_NE(second.receive_all().find(" 503 "), std::string::npos);
+    const std::string refused = second.receive_all();
+    EXPECT_NE(refused.find(" 503 "), std::string::npos);
+    EXPECT_NE(refused.find("\r\nRetry-After: 1\r\n"), std::string::npos) << refused;
     first.send(std::string(100, 'a'));
     EXPECT_NE(first.receive("aaa").find(" 200 "), std::string::npos);
   }
@@ -285,6 +287,36 @@ TEST_P(HttpServerTest, ServesManyConnectionsAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(served, 100);
+}
+
+TEST_P(HttpServerTest, TellsConnectionsBeyondItsLimitWhenToComeAgain) {
+  start({.max_connections = 3, .retry_after = [] { return 7s; }});
+  std::vector<std::unique_ptr<RawClient>> open;
+  const auto connect_another = [&] {
+    open.push_back(std::make_unique<RawClient>(
+        server_->port(), RawClient::Options{.tls = GetParam(), .receive_buffer_bytes = 0}));
+  };
+  for (int i = 0; i < 3; ++i) {
+    connect_another();
+    open.back()->send(request("/hold"));
+    open.back()->receive("begin");
+  }
+  for (int i = 0; i < 4; ++i) {  // one after the other: refusals do not add up
+    RawClient refused = connect();
+    refused.send(request("/fine"));
+    const std::string answer = refused.receive_all();
+    EXPECT_NE(answer.find("HTTP/1.1 503 "), std::string::npos) << answer;
+    EXPECT_NE(answer.find("\r\nRetry-After: 7\r\n"), std::string::npos) << answer;
+  }
+  open.clear();
+  wait_for_gone(3);
+  for (int i = 0; i < 200; ++i) {
+    RawClient next = connect();
+    next.send(request("/fine"));
+    if (next.receive("/fine|").find(" 200 ") != std::string::npos) return;
+    std::this_thread::sleep_for(10ms);
+  }
+  FAIL() << "refuses although connections have closed";
 }
 
 TEST_P(HttpServerTest, SaysThatThePortIsInUse) {

@@ -33,9 +33,12 @@ constexpr const char* kClientFault =
     R"(","type":"invalid_request_error","param":null,"code":null}})";
 constexpr const char* kServerFault = R"(","type":"server_error","param":null,"code":null}})";
 
+// How long one connection too many may take to begin the request that is refused.
+constexpr std::chrono::milliseconds kRefusalPatience{1'000};
 // Room for the next request's beginning while one is answered.
 constexpr std::size_t kReadAheadBytes = 16 << 10;
 const RequestReader::Refusal kTooSlow{408, "the request came too slowly"};
+const RequestReader::Refusal kTooMany{503, "too many connections are open; try again later"};
 const RequestReader::Refusal kTooMuch{503, "too many bytes of requests are held; try again later"};
 
 class Session {
@@ -46,6 +49,7 @@ class Session {
         connection_(std::make_shared<Connection>(std::move(socket), shared_->tls,
                                                  options_.max_header_bytes + kReadAheadBytes)) {
     shared_->wakes.insert(connection_->wake());
+    is_one_too_many_ = shared_->wakes.size() > options_.max_connections;
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -59,6 +63,10 @@ class Session {
   asio::awaitable<void> run() {
     const std::function<bool()> is_draining = [this] { return shared_->is_draining; };
     if (!co_await connection_->handshake(options_.header_timeout, is_draining)) co_return;
+    if (is_one_too_many_) {
+      if (co_await wait_for_request(kRefusalPatience)) co_await refuse(kTooMany);
+      co_return;
+    }
     auto patience = options_.header_timeout;
     while (true) {
       if (!co_await wait_for_request(patience)) co_return;
@@ -148,6 +156,9 @@ class Session {
     HttpResponse response{refusal.status, {{"Content-Type", "application/json"}}, {}};
     response.body = R"({"error":{"message":")" + refusal.reason +
                     (refusal.status < 500 ? kClientFault : kServerFault);
+    if (refusal.status == 503) {
+      response.headers.emplace_back("Retry-After", std::to_string(options_.retry_after().count()));
+    }
     if (co_await send(whole_text(response, framing_))) co_await connection_->close();
   }
 
@@ -207,6 +218,7 @@ class Session {
   const std::shared_ptr<Connection> connection_;
   Framing framing_;
   std::size_t num_body_bytes_ = 0;
+  bool is_one_too_many_ = false;
   std::optional<RequestReader::Refusal> refusal_;
 };
 

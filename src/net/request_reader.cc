@@ -1,10 +1,12 @@
 // Beast's parser, and what it lets pass but a proxy might read differently.
 #include "net/request_reader.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/url/pct_string_view.hpp>
+#include <cctype>
 #include <utility>
 
 namespace fathom::net {
@@ -15,6 +17,14 @@ namespace http = beast::http;
 
 // A chunked body that is empty; Beast asserts if it sees less of one.
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+// host[:port] and nothing else: what is no host may be a path or a user to somebody behind us.
+bool is_host(std::string_view value) {
+  return std::ranges::all_of(value, [](unsigned char c) {
+    return std::isalnum(c) != 0 ||
+           std::string_view("-._~:[]%").find(static_cast<char>(c)) != std::string_view::npos;
+  });
+}
 
 std::string percent_decoded(std::string_view path) {
   const auto view = boost::urls::make_pct_string_view({path.data(), path.size()});
@@ -82,6 +92,8 @@ void RequestReader::end_headers() {
   if (num_hosts > 1 || (num_hosts == 0 && !is_http_1_0_)) {
     return refuse(400, "exactly one Host header is needed");
   }
+  const auto host = message[http::field::host];
+  if (!is_host({host.data(), host.size()})) return refuse(400, "the Host header is not a host");
   const auto num_encodings = message.count(http::field::transfer_encoding);
   if (num_encodings > 0) {
     if (is_http_1_0_) return refuse(400, "HTTP/1.0 has no Transfer-Encoding");

@@ -81,6 +81,13 @@ TEST(RequestReaderTest, RefusesWhatProxiesMayReadDifferently) {
       {post("Transfer-Encoding: chunked\r\n", "1\r\nabc\r\n"), 400},
       {post("X: a\rb\r\n", ""), 400},
       {post(std::string("X: a\0b\r\n", 8), ""), 400},
+      {"GET / HTTP/1.1\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a/health\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: user@a\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400},
+      {"GET / HTTP/1.1\r\nHost: a?x\r\n\r\n", 400},
       {"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400},
       {"GET /  HTTP/1.1\r\nHost: x\r\n\r\n", 400},
       {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
@@ -92,6 +99,13 @@ TEST(RequestReaderTest, RefusesWhatProxiesMayReadDifferently) {
       EXPECT_EQ(outcome.state, RequestReader::State::kRefused) << text;
       EXPECT_EQ(outcome.status, status) << text;
     }
+  }
+}
+
+TEST(RequestReaderTest, TakesEveryKindOfHost) {
+  for (const char* const host : {"", "x", "a-b.example.org:8000", "127.0.0.1:1", "[::1]:8000"}) {
+    const auto outcome = read("GET / HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n");
+    EXPECT_EQ(outcome.state, RequestReader::State::kDone) << host;
   }
 }
 

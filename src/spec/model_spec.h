@@ -47,7 +47,6 @@ struct ModelSpec {
   bool qkv_bias = false;
   bool attention_output_bias = false;
   bool mlp_bias = false;
-  std::int64_t bos_token_id = -1;           // -1: none
   std::vector<std::int64_t> eos_token_ids;  // config.json and generation_config.json together
   std::string weight_dtype;                 // as the config names it: "bfloat16"
 

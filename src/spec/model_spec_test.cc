@@ -5,40 +5,28 @@
 
 #include <cmath>
 
+#include "spec/known_models.h"
+
 namespace fathom::spec {
 namespace {
 
-ModelSpec deepseek_llm_7b() {
-  ModelSpec model;
-  model.num_layers = 30;
-  model.hidden_size = 4096;
-  model.intermediate_size = 11008;
-  model.num_heads = model.num_kv_heads = 32;
-  model.head_dim = 128;
-  model.vocab_rows = 102400;
-  return model;
-}
-
 TEST(ModelSpec, CountsTheParametersOfDeepSeek7B) {
-  const ModelSpec model = deepseek_llm_7b();
+  const ModelSpec model = *known_shape("deepseek-llm-7b");
   EXPECT_EQ(model.total_parameters(), 6'910'365'696);
   EXPECT_EQ(2 * model.kv_values_per_token(), 480 * 1024);  // bytes at 16 bits
 }
 
 TEST(ModelSpec, CountsTheParametersOfTheQwenDistill) {
-  ModelSpec model;
-  model.architecture = Architecture::kQwen2;
-  model.num_layers = 28;
-  model.hidden_size = 3584;
-  model.intermediate_size = 18944;
-  model.num_heads = 28;
-  model.num_kv_heads = 4;
-  model.head_dim = 128;
-  model.vocab_rows = 152064;
-  model.qkv_bias = true;
+  const ModelSpec model = *known_shape("deepseek-r1-distill-qwen-7b");
   EXPECT_EQ(model.total_parameters(), 7'615'616'512);
   EXPECT_EQ(model.group_size(), 7);
   EXPECT_EQ(2 * model.kv_values_per_token(), 56 * 1024);
+}
+
+TEST(KnownShapes, AreFoundByTheirNamesAlone) {
+  for (const std::string_view name : known_shapes()) EXPECT_TRUE(known_shape(name)) << name;
+  EXPECT_FALSE(known_shape("deepseek-llm"));
+  EXPECT_FALSE(known_shape(""));
 }
 
 TEST(RopeFrequencies, ScaleLinearly) {

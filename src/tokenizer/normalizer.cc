@@ -3,7 +3,8 @@
 
 #include <utf8proc.h>
 
-#include <cstdlib>
+#include <algorithm>
+#include <vector>
 
 #include "tokenizer/utf8.h"
 
@@ -17,6 +18,46 @@ bool is_inert(char32_t c) {
          (c >= 0x2010 && c <= 0x205E) || (c >= 0x0400 && c <= 0x0482) ||
          (c >= 0x3400 && c <= 0x4DBF) || (c >= 0xAC00 && c <= 0xD7A3) ||
          (c >= 0xFF01 && c <= 0xFF9D);
+}
+
+constexpr auto kComposeOptions =
+    static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+
+base::Error failure(utf8proc_ssize_t code) {
+  return base::fail(base::ErrorCode::kInternal, "normalizer", "{}", utf8proc_errmsg(code));
+}
+
+// Each character's full canonical decomposition, in the text's order.
+base::Result<std::vector<utf8proc_int32_t>> decompose(std::string_view text) {
+  std::vector<utf8proc_int32_t> characters;
+  characters.reserve(text.size());
+  utf8proc_int32_t parts[32];  // the longest decomposition has 4
+  while (!text.empty()) {
+    const CodePoint next = first_code_point(text);
+    text.remove_prefix(next.num_bytes);
+    int boundary = 0;
+    const utf8proc_ssize_t count =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(next.value), parts, std::ssize(parts),
+                                kComposeOptions, &boundary);
+    if (count < 0) return failure(count);
+    characters.insert(characters.end(), parts, parts + count);
+  }
+  return characters;
+}
+
+// Sorts each run of combining marks by class. utf8proc's own way is to swap neighbours: a
+// megabyte of marks, which anyone may send, would take it hours.
+void order_marks(std::vector<utf8proc_int32_t>& characters) {
+  const auto mark_class = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  auto done = characters.begin();
+  while (true) {
+    const auto first = std::find_if(done, characters.end(), mark_class);
+    if (first == characters.end()) return;
+    done = std::find_if_not(first, characters.end(), mark_class);
+    std::stable_sort(first, done, [&](utf8proc_int32_t a, utf8proc_int32_t b) {
+      return mark_class(a) < mark_class(b);
+    });
+  }
 }
 
 }  // namespace
@@ -35,16 +76,18 @@ bool is_surely_nfc(std::string_view text) {
 }
 
 base::Result<std::string> to_nfc(std::string_view valid_text) {
-  utf8proc_uint8_t* composed = nullptr;
-  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-  const utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(valid_text.data()),
-                   static_cast<utf8proc_ssize_t>(valid_text.size()), &composed, options);
-  if (size < 0) {
-    return base::fail(base::ErrorCode::kInternal, "normalizer", "{}", utf8proc_errmsg(size));
+  std::vector<utf8proc_int32_t> characters = TRY(decompose(valid_text));
+  order_marks(characters);
+  const utf8proc_ssize_t count = utf8proc_normalize_utf32(
+      characters.data(), std::ssize(characters), kComposeOptions);
+  if (count < 0) return failure(count);
+  std::string text;
+  text.reserve(valid_text.size());
+  for (utf8proc_ssize_t i = 0; i < count; ++i) {
+    utf8proc_uint8_t bytes[4];
+    const auto size = utf8proc_encode_char(characters[static_cast<std::size_t>(i)], bytes);
+    text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
   }
-  std::string text(reinterpret_cast<const char*>(composed), static_cast<std::size_t>(size));
-  std::free(composed);
   return text;
 }
 

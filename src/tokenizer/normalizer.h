@@ -12,7 +12,7 @@ namespace fathom::tokenizer {
 // says nothing.
 bool is_surely_nfc(std::string_view valid_text);
 
-// The text in form C.
+// The text in form C. Cost: n log n at worst, for a text of combining marks alone.
 base::Result<std::string> to_nfc(std::string_view valid_text);
 
 }  // namespace fathom::tokenizer

@@ -69,9 +69,8 @@ class Tokenizer::Encoder {
                                                         std::string_view text, std::size_t from,
                                                         std::span<const base::ByteRange> plain) {
     while (auto match = added.find(text, from)) {
-      const bool is_plain = std::ranges::any_of(plain, [&](const base::ByteRange& range) {
-        return match->begin < range.end && range.begin < match->end;
-      });
+      const auto range = std::ranges::upper_bound(plain, match->begin, {}, &base::ByteRange::end);
+      const bool is_plain = range != plain.end() && range->begin < match->end;
       if (!is_plain || !is_control(*match->token)) return match;
       from = match->begin + 1;
     }
@@ -82,10 +81,10 @@ class Tokenizer::Encoder {
   Result<void> encode_normalized(std::string_view text, std::size_t offset) {
     if (text.empty()) return {};
     std::vector<base::ByteRange> plain;
-    for (const base::ByteRange& range : plain_) {
-      if (range.end <= offset || range.begin >= offset + text.size()) continue;
-      plain.push_back({std::max(range.begin, offset) - offset,
-                       std::min(range.end, offset + text.size()) - offset});
+    auto range = std::ranges::upper_bound(plain_, offset, {}, &base::ByteRange::end);
+    for (; range != plain_.end() && range->begin < offset + text.size(); ++range) {
+      plain.push_back({std::max(range->begin, offset) - offset,
+                       std::min(range->end, offset + text.size()) - offset});
     }
     if (!tokenizer_.normalizes_to_nfc_ || is_surely_nfc(text)) return encode_pieces(text, plain);
     // Each part for itself, so that what is plain stays known.

@@ -5,6 +5,8 @@
 #include <utf8proc.h>
 
 #include <boost/json.hpp>
+#include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <string>
 
@@ -106,6 +108,20 @@ TEST(Tokenizer, ReadsNoControlTokensInPlainRanges) {
   // A range that cuts a token spoils it as a whole.
   const std::vector<base::ByteRange> cut{{3, 4}};
   EXPECT_EQ(ids(*tokenizer, "<end>", {.plain_ranges = cut}).size(), 5U);
+}
+
+TEST(Tokenizer, TakesManyPlainRangesWithoutDelay) {
+  const auto tokenizer = make(vocabulary());
+  std::string text;
+  std::vector<base::ByteRange> plain;
+  for (int i = 0; i < 100'000; ++i) {
+    text += "<end>a<end>";
+    plain.push_back({text.size() - 6, text.size()});
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const auto encoded = ids(*tokenizer, text, {.plain_ranges = plain});
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_EQ(encoded.size(), 100'000 * (1 + 6U));
 }
 
 TEST(Tokenizer, PutsSpecialTokensWhereConfigAndTemplateSay) {
@@ -210,6 +226,33 @@ TEST(Normalizer, SkipsOnlyWhatFormCLeavesAlone) {
     ASSERT_EQ(*to_nfc(after_letter), after_letter);
   }
   EXPECT_EQ(*to_nfc("u\xCC\x88"), "ü");
+}
+
+TEST(Normalizer, OrdersMarksAsUtf8procDoes) {
+  // Marks of many classes, some that decompose into several, Hangul, and letters between them.
+  const char32_t characters[] = {U'a', U'u', 0x301, 0x323, 0x308, 0x344, 0x345, 0x1DC4, 0x5B0,
+                                 0x1E14, 0xAC00, 0x1100, 0x1161, 0x11A8, 0x2126, 0x304B, 0x3099};
+  std::uint32_t state = 1;
+  for (int round = 0; round < 2000; ++round) {
+    std::string text;
+    for (int i = 0; i < 12; ++i) {
+      state = state * 1664525 + 1013904223;
+      append_utf8(characters[(state >> 16) % std::size(characters)], text);
+    }
+    utf8proc_uint8_t* expected =
+        utf8proc_NFC(reinterpret_cast<const utf8proc_uint8_t*>(text.c_str()));
+    EXPECT_EQ(*to_nfc(text), reinterpret_cast<const char*>(expected));
+    std::free(expected);
+  }
+}
+
+TEST(Normalizer, TakesAMegabyteOfMarksWithoutDelay) {
+  std::string text = "e";
+  for (int i = 0; i < 250'000; ++i) text += "\xCC\x81\xCC\xA3";  // an acute above, a dot below
+  const auto start = std::chrono::steady_clock::now();
+  const std::string composed = *to_nfc(text);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_TRUE(composed.starts_with("\xE1\xBA\xB9\xCC\xA3")) << composed.substr(0, 8);
 }
 
 TEST(Utf8, ReplacesInvalidRunsAsUnicodeRecommends) {

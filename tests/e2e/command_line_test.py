@@ -139,6 +139,7 @@ def change_dtype(folder):
     (change_dtype, "I16"),
     (rewrite("config.json", '"hidden_size": 224', '"hidden_size": 448'), "needs"),
     (rewrite("config.json", "Qwen2ForCausalLM", "Qwen9ForCausalLM"), "Qwen9ForCausalLM"),
+    (rewrite("config.json", "Qwen2ForCausalLM", "LlamaForCausalLM"), "k_proj.bias"),
     (lambda f: (f / "config.json").write_text("[" * 100_000), "JSON"),
     (rewrite("tokenizer_config.json", "{% for m", "{% fro m"), "template"),
 ])

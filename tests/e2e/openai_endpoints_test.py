@@ -202,3 +202,39 @@ def test_timings_and_context(client):
     context = answer.usage.context
     assert context["reserved"] == answer.usage.prompt_tokens + 5
     assert context["used"] == answer.usage.total_tokens <= context["limit"]
+
+
+def test_bad_words_do_not_come(client):
+    asked = dict(model="demo", messages=[{"role": "user", "content": "how do I start the server"}],
+                 temperature=0, max_tokens=12)
+    word = client.chat.completions.create(**asked).choices[0].message.content.split(":")[0].strip()
+    other = client.chat.completions.create(**asked, extra_body={"bad_words": [word]})
+    assert word and word not in other.choices[0].message.content
+
+
+def test_each_field_does_what_it_says(client):
+    def ask(**fields):
+        answer = client.chat.completions.create(
+            model="demo", messages=[{"role": "user", "content": "how do I start the server"}],
+            temperature=0, max_tokens=8, extra_body={"return_token_ids": True, **fields})
+        return answer, answer.choices[0].model_extra["token_ids"]
+
+    plain, tokens = ask()
+    assert ask(stop_token_ids=[tokens[3]])[1] == tokens[:4]
+    longer = ask(stop_token_ids=[tokens[3]], min_tokens=6)[1]
+    assert len(longer) >= 6 and tokens[3] not in longer[:6]
+    assert ask(allowed_token_ids=[tokens[0]])[1] == [tokens[0]] * 8
+    assert ask(logit_bias={str(tokens[1]): 100})[1] == [tokens[1]] * 8
+    cut, _ = ask(truncate_prompt_tokens=4)
+    assert cut.model_extra["prompt_token_ids"] == plain.model_extra["prompt_token_ids"][-4:]
+    assert cut.usage.prompt_tokens == 4
+    bare, _ = ask(add_generation_prompt=False)
+    assert bare.usage.prompt_tokens < plain.usage.prompt_tokens
+    scored, _ = ask(prompt_logprobs=2)
+    assert len(scored.model_extra["prompt_logprobs"]) == plain.usage.prompt_tokens
+    assert ask(request_id="abc-1")[0].id == "chatcmpl-abc-1"
+    assert len(ask(n=16)[0].choices) == 16
+    assert ask(chat_template_kwargs={"enable_thinking": False}, priority=-3)[1] == tokens
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(chat_template="{{ messages }}")
+    assert refused.value.param == "chat_template"

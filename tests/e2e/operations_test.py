@@ -128,6 +128,35 @@ def test_told_to_stop_it_finishes_what_runs():
     assert server.process.wait(30) == 0
 
 
+def test_told_to_stop_it_says_so_to_probes_and_new_requests():
+    server = Server("--drain-seconds", "60")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answer = pool.submit(call, server, CHAT, chat(max_tokens=1500, ignore_eos=True))
+        wait_for(lambda: metric(server, "num_requests_running") == 1)
+        assert call(server, "/readyz")[0] == 200
+        server.process.send_signal(signal.SIGTERM)
+        start = time.time()
+        wait_for(lambda: call(server, "/readyz")[0] == 503, 1)
+        assert time.time() - start < 0.5
+        assert call(server, "/livez")[0] == call(server, "/health")[0] == 200
+        status, headers, _ = call(server, CHAT, chat(max_tokens=1))
+        assert status == 503 and int(headers["Retry-After"]) >= 1
+        assert metric(server, "num_requests_running") == 1
+        assert answer.result()[0] == 200
+    assert server.process.wait(30) == 0
+
+
+def test_the_ledger_is_printed():
+    server = Server("--kv-memory", "16MiB", "--max-context", "1024", "--max-batch-size", "4")
+    assert server.stop() == 0
+    errors = server.process.stderr.read()
+    line = re.search(r"memory: .*", errors).group()
+    assert re.fullmatch(
+        r"memory: weights [\d.]+ MiB, KV cache 16\.0 MiB \(2048 tokens\), workspace [\d.]+ MiB, "
+        r"logits [\d.]+ MiB, runtime [\d.]+ MiB; nothing more is taken later", line), line
+    assert "context: 1024 tokens of the model's 2048" in errors
+
+
 def test_it_cuts_off_what_does_not_end_in_time():
     server = Server("--drain-seconds", "0")
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -173,6 +202,22 @@ def test_a_client_that_leaves_frees_what_it_held(server):
         assert metric(server, "kv_cache_usage_perc") == 0
 
 
+def test_limits_before_work(server):
+    nested = {"a": 1}
+    for _ in range(31):  # with the body: one level more than may be
+        nested = {"a": nested}
+    status, _, text = call(server, CHAT, chat(metadata=nested))
+    assert status == 400 and "deep" in text, text
+    assert call(server, CHAT, chat(metadata=nested["a"], max_tokens=1))[0] == 200
+    assert call(server, CHAT, chat(metadata={"a": "x" * (7 << 20)}, max_tokens=1))[0] == 200
+    host, port = server.url.removeprefix("http://").split(":")
+    for head, status in ((f"Content-Length: {(8 << 20) + 1}", 413), ("X: " + "x" * (17 << 10), 431),
+                         ("\r\n".join(f"X{i}: 1" for i in range(101)), 431)):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(f"POST {CHAT} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
+            assert connection.recv(1000).split()[1] == str(status).encode()
+
+
 async def post_often(server, body, count, results):
     """Appends status, Retry-After and seconds of each of `count` requests on one connection."""
     host, port = server.url.removeprefix("http://").split(":")
@@ -210,3 +255,26 @@ def test_overload_is_answered_quickly_and_says_when_to_come_again():
     p99_ms = rejected[int(len(rejected) * 0.99)] * 1e3
     print(f"{len(rejected)} of 1000 rejected, p99 {p99_ms:.1f} ms")
     assert p99_ms < 50
+
+
+def test_a_lost_device_starts_the_server_again_in_its_place():
+    server = Server()
+    process = server.process.pid
+    try:
+        # What the engine raises when its device has failed for good.
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_until_serving()
+        assert server.process.poll() is None and server.process.pid == process
+        assert call(server, CHAT, chat(max_tokens=2))[0] == 200
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_device_that_is_lost_again_and_again_ends_the_server():
+    server = Server()
+    for _ in range(3):
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_until_serving()
+    server.process.send_signal(signal.SIGUSR1)
+    assert server.process.wait(20) == 1
+    assert "needs attention" in server.process.stderr.read()

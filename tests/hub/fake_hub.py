@@ -13,6 +13,7 @@ import os
 import pathlib
 import sys
 import threading
+import urllib.parse
 
 FOLDER = pathlib.Path(sys.argv[1])
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -70,18 +71,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = os.environ.get("HUB_TOKEN")
         if wanted and self.headers.get("Authorization") != "Bearer " + wanted:
             return self.answer(401)
-        if self.path.startswith("/api/models/test/model/revision/"):
-            if not self.path.endswith(("/main", "/v1")):
+        if self.path.startswith(("/api/models/test/model/revision/",
+                                 "/api/models/old/name/revision/")):
+            if not self.path.endswith(("/main", "/v1", "/refs%2Fpr%2F1", "/" + COMMIT)):
                 return self.answer(404)
             files = [{"rfilename": p.relative_to(FOLDER).as_posix()}
                      for p in sorted(FOLDER.rglob("*")) if p.is_file()]
             return self.answer(200, json.dumps({"sha": COMMIT, "siblings": files}).encode())
-        prefix = f"/test/model/resolve/{COMMIT}/"
-        if not self.path.startswith(prefix):
+        resolve, cache = f"/test/model/resolve/{COMMIT}/", "/api/resolve-cache/"
+        if self.path.startswith("/old/name/"):  # a renamed model
+            return self.answer(307, headers=[
+                ("Location", self.path.replace("/old/name/", "/test/model/"))])
+        if not self.path.startswith((resolve, cache)):
             return self.answer(404)
-        path = FOLDER / self.path.removeprefix(prefix)
+        name = urllib.parse.unquote(self.path.removeprefix(resolve).removeprefix(cache))
+        path = FOLDER / name
         if not path.is_file():
             return self.answer(404)
+        if self.path.startswith(resolve) and path.suffix == ".json":  # by way of another path
+            return self.answer(307, b"see there", [("Location", cache + urllib.parse.quote(name))])
         if path.suffix == ".safetensors":  # large files lie on another host
             port = self.server.storage_port
             return self.answer(302, headers=[

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -39,6 +40,7 @@ def repository(tmp_path):
     (folder / "onnx").mkdir()
     (folder / "onnx/model.safetensors").write_bytes(b"x")
     (folder / "empty.json").write_bytes(b"")
+    (folder / "a name #1.json").write_bytes(b"{}")
     return folder
 
 
@@ -49,20 +51,21 @@ def hub(repository):
     hub.process.kill()
 
 
-def command(hub, home, *arguments, **environment):
+def command(hub, home, *arguments, name="test/model", **environment):
     base = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    return [FATHOM, "pull", "test/model", "--endpoint", hub.url, *arguments], {
+    return [FATHOM, "pull", name, "--endpoint", hub.url, *arguments], {
         **base, "HF_HOME": str(home), **environment}
 
 
-def pull(hub, home, *arguments, **environment):
-    line, env = command(hub, home, *arguments, **environment)
+def pull(hub, home, *arguments, **options):
+    line, env = command(hub, home, *arguments, **options)
     return subprocess.run(line, env=env, capture_output=True, text=True, timeout=60)
 
 
 def expect_whole(home, repository):
     snapshot = home / "hub/models--test--model/snapshots" / COMMIT
-    for name in ("config.json", "model.safetensors", "tokenizer.json", "empty.json"):
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "empty.json",
+                 "a name #1.json"):
         assert (snapshot / name).read_bytes() == (repository / name).read_bytes(), name
         assert (snapshot / name).is_symlink()
     assert (home / "hub/models--test--model/refs/main").read_text() == COMMIT
@@ -93,6 +96,26 @@ def test_the_pulled_name_is_a_model(hub, tmp_path):
     missing = subprocess.run([FATHOM, "run", "test/other", "x"], env=env, capture_output=True,
                              text=True, timeout=60)
     assert missing.returncode == 1 and "fathom pull test/other" in missing.stderr
+
+
+def test_what_is_printed_after_a_pull_serves_it(hub, tmp_path, repository):
+    for revision in ("v1", "refs/pr/1", COMMIT, "main"):
+        home = tmp_path / revision.replace("/", "-")
+        done = pull(hub, home, "--revision", revision)
+        assert done.returncode == 0, done.stderr
+        model = re.search(r"^Serve it with: fathom serve (.+)$", done.stdout, re.M).group(1)
+        ran = subprocess.run([FATHOM, "run", model, "--raw", "hello", "--max-tokens", "2"],
+                             env=command(hub, home)[1], capture_output=True, text=True, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        assert "test/model: Qwen2ForCausalLM" in ran.stderr  # not the commit's digits
+
+
+def test_follows_a_renamed_model(hub, tmp_path, repository):
+    done = pull(hub, tmp_path, name="old/name")
+    assert done.returncode == 0, done.stderr
+    snapshot = tmp_path / "hub/models--old--name/snapshots" / COMMIT
+    for name in ("config.json", "model.safetensors", "a name #1.json"):
+        assert (snapshot / name).read_bytes() == (repository / name).read_bytes(), name
 
 
 def test_goes_on_after_broken_connections(hub, tmp_path, repository):

@@ -16,21 +16,19 @@ using base::Result;
 
 namespace {
 
+// About what a context takes before the first allocation, on every architecture.
+constexpr std::size_t kContextBytes = std::size_t{512} << 20;
+
 cudaStream_t native_stream(void* stream) { return static_cast<cudaStream_t>(stream); }
 cudaEvent_t native_event(void* event) { return static_cast<cudaEvent_t>(event); }
-
-std::size_t free_bytes() {
-  std::size_t available = 0;
-  std::size_t total = 0;
-  return cudaMemGetInfo(&available, &total) == cudaSuccess ? available : 0;
-}
 
 }  // namespace
 
 CudaDevice::CudaDevice(CudaProperties properties, std::size_t memory_limit_bytes)
     : properties_(std::move(properties)), memory_limit_bytes_(memory_limit_bytes) {
-  use();
-  first_available_bytes_ = free_bytes();
+  // What is taken now is others', but for the context of this process.
+  const std::size_t used = memory().used_bytes;
+  others_bytes_ = used - std::min(used, kContextBytes);
 }
 
 void CudaDevice::use() const {
@@ -48,17 +46,35 @@ std::string CudaDevice::name() const {
   return text;
 }
 
+bool CudaDevice::supports(tensor::DType dtype) const {
+  switch (dtype) {
+    case tensor::DType::kF32:
+    case tensor::DType::kF16:
+    case tensor::DType::kI8:
+      return true;
+    case tensor::DType::kBF16:
+      return properties_.code_architecture >= 80;
+    case tensor::DType::kF8E4M3:
+      return properties_.code_architecture >= 89;
+    default:
+      return false;
+  }
+}
+
 MemoryStatus CudaDevice::memory() const {
   use();
-  std::size_t available = free_bytes();
+  std::size_t available = 0;
+  std::size_t total = properties_.memory_bytes;
+  // Fails only behind a sticky error: then nothing is available.
+  static_cast<void>(cudaMemGetInfo(&available, &total));
+  const std::size_t used = total - available;
   if (memory_limit_bytes_ > 0) {
-    // What the context and the loaded code take counts, too.
-    const std::size_t used =
-        properties_.memory_bytes - std::min(properties_.memory_bytes, first_available_bytes_) +
-        first_available_bytes_ - std::min(first_available_bytes_, available);
-    available = std::min(available, memory_limit_bytes_ - std::min(memory_limit_bytes_, used));
+    // The context and the code count, what others hold does not.
+    const std::size_t ours = used - std::min(used, others_bytes_);
+    available = std::min(available, memory_limit_bytes_ - std::min(memory_limit_bytes_, ours));
   }
-  return {.total_bytes = properties_.memory_bytes,
+  return {.total_bytes = total,
+          .used_bytes = used,
           .available_bytes = available,
           .allocated_bytes = allocated_bytes_};
 }
@@ -155,6 +171,7 @@ void CudaStream::note_error(int cuda_error, std::string_view what) {
   if (cuda_error == cudaSuccess || noted_error_ != 0) return;
   noted_error_ = cuda_error;
   noted_what_ = what;
+  device_.set_lost();
 }
 
 Result<void> CudaStream::result_of(int cuda_error, std::string_view what) {

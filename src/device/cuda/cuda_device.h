@@ -17,7 +17,7 @@ namespace fathom::device {
 
 struct CudaProperties {
   int ordinal = 0;
-  std::string name;  // "NVIDIA H200"
+  std::string name;           // "NVIDIA H200"
   int architecture = 0;       // the GPU's: 90 is compute capability 9.0
   int code_architecture = 0;  // of this build's code that runs on it, at most `architecture`
   int num_multiprocessors = 0;
@@ -34,20 +34,25 @@ class CudaDevice final : public Device {
   std::string name() const override;
   base::Result<Buffer> allocate(std::size_t num_bytes, Place place) override;
   MemoryStatus memory() const override;
+  bool supports(tensor::DType dtype) const override;
+  bool is_lost() const override { return is_lost_; }
+  bool reads_host_memory() const override { return false; }
   bool records_steps() const override { return true; }
   base::Result<std::unique_ptr<Stream>> create_stream() override;
 
   const CudaProperties& properties() const { return properties_; }
   // Makes it the calling thread's device: before every call of the CUDA runtime.
   void use() const;
+  void set_lost() { is_lost_ = true; }
 
  private:
   void free(void* data, std::size_t num_bytes, Place place) noexcept override;
 
   CudaProperties properties_;
   std::size_t memory_limit_bytes_;
-  std::size_t first_available_bytes_ = 0;  // when the device was opened
+  std::size_t others_bytes_ = 0;  // what other processes hold, when the device was opened
   std::atomic<std::size_t> allocated_bytes_ = 0;
+  std::atomic<bool> is_lost_ = false;
 };
 
 class CudaStream final : public Stream {

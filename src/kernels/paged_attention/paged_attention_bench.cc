@@ -42,7 +42,8 @@ PagedAttentionArgs args_of(Bench& bench, DType type, std::int64_t sequences, std
           .batch = {.positions = rows_at,
                     .slots = rows_at,
                     .query_starts = bench.ints(starts),
-                    .context_lens = bench.zeros(DType::kI32, {sequences}),
+                    .context_lens = bench.ints(std::vector<std::int32_t>(
+                        static_cast<std::size_t>(sequences), static_cast<std::int32_t>(context))),
                     .block_tables = tables},
           .cache = {.keys = bench.random(type, half),
                     .values = bench.random(type, half),

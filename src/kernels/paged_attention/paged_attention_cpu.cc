@@ -124,7 +124,7 @@ void run_block(const AttentionTask& task, Query& query, float* total, const Bloc
 template <typename Y>
 void write(const Query& query, const float* total, int64_t dim) {
   Y* y = static_cast<Y*>(query.y);
-  const float scale = 1.0F / query.sum;
+  const float scale = query.sum == 0.0F ? 0.0F : 1.0F / query.sum;  // a padding row's sum is 0
   int64_t i = 0;
   for (; i + kLanes <= dim; i += kLanes) store(y + i, load(total + i) * scale);
   if (i < dim) store_first(y + i, load_first(total + i, dim - i) * scale, dim - i);
@@ -139,13 +139,14 @@ void run_tile(const AttentionTask& task, int64_t sequence, int64_t kv_head, int6
   Query queries[kTile];
   float totals[kTile * kMaxHeadDim];
   memset(totals, 0, static_cast<size_t>(count * dim) * sizeof(float));
+  const bool is_padding = task.context_lens[sequence] == 0;
   int64_t last_position = -1;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t row = task.query_starts[sequence] + (first + i) / group;
     const int64_t head = kv_head * group + (first + i) % group;
     const int64_t at = (row * task.num_heads + head) * dim;
     queries[i] = {static_cast<const Q*>(task.q) + at, static_cast<Q*>(task.y) + at,
-                  task.positions[row], -__builtin_inff(), 0.0F};
+                  is_padding ? -1 : task.positions[row], -__builtin_inff(), 0.0F};
     last_position = queries[i].last_position;
   }
   const int32_t* table = task.block_tables + sequence * task.max_blocks;

@@ -37,7 +37,9 @@ void attend(const PagedAttentionArgs& args, std::int64_t sequence, std::int64_t 
   const std::int64_t query = (row * num_heads + head) * dim;
   std::vector<double> weights;
   double max_score = -std::numeric_limits<double>::infinity();
-  for (std::int64_t p = 0; p <= args.batch.positions.as<std::int32_t>()[row]; ++p) {
+  const bool is_padding = args.batch.context_lens.as<std::int32_t>()[sequence] == 0;
+  const std::int64_t visible = is_padding ? 0 : args.batch.positions.as<std::int32_t>()[row] + 1;
+  for (std::int64_t p = 0; p < visible; ++p) {
     const std::int64_t key = cache_offset(args, sequence, kv_head, p);
     double score = 0;
     for (std::int64_t i = 0; i < dim; ++i) {
@@ -56,7 +58,7 @@ void attend(const PagedAttentionArgs& args, std::int64_t sequence, std::int64_t 
       total += weights[p] * cached(args.cache, args.cache.values, args.cache.value_scales,
                                    cache_offset(args, sequence, kv_head, position) + i);
     }
-    set(args.y, query + i, static_cast<float>(total / sum));
+    set(args.y, query + i, is_padding ? 0.0F : static_cast<float>(total / sum));
   }
 }
 

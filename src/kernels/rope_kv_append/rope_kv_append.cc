@@ -2,6 +2,7 @@
 #include "kernels/rope_kv_append/rope_kv_append.h"
 
 #include "kernels/cpu_kernels.h"
+#include "kernels/cuda_kernels.h"
 #include "kernels/element.h"
 
 namespace fathom::kernels {
@@ -19,25 +20,32 @@ void rope_kv_append(const RopeKvAppendArgs& args, device::Stream& stream) {
   CHECK(args.cache.head_dim() == dim && args.qkv.dtype == args.q.dtype, "rope arrays disagree");
   check_scales(args.cache);
   CHECK(!args.cache.has_scales() || dim <= 512, "an i8 cache with heads of {}", dim);
-  cpu_kernels(stream).rope_kv_append(
-      {.qkv = args.qkv.data,
-       .cos_sin = args.cos_sin.as<float>(),
-       .positions = args.batch.positions.as<std::int32_t>(),
-       .slots = args.batch.slots.as<std::int32_t>(),
-       .q = args.q.data,
-       .keys = args.cache.keys.data,
-       .values = args.cache.values.data,
-       .key_scales = args.cache.has_scales() ? args.cache.key_scales.as<float>() : nullptr,
-       .value_scales = args.cache.has_scales() ? args.cache.value_scales.as<float>() : nullptr,
-       .num_tokens = num_tokens,
-       .num_heads = num_heads,
-       .num_kv_heads = num_kv_heads,
-       .head_dim = dim,
-       .block_tokens = args.cache.block_tokens(),
-       .activation_type = element_of(args.q, "rope q", {DType::kF32, DType::kBF16}),
-       .cache_type =
-           element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16, DType::kI8})},
-      parallel_for(stream));
+  RopeTask task{
+      .qkv = args.qkv.data,
+      .cos_sin = args.cos_sin.as<float>(),
+      .positions = args.batch.positions.as<std::int32_t>(),
+      .slots = args.batch.slots.as<std::int32_t>(),
+      .q = args.q.data,
+      .keys = args.cache.keys.data,
+      .values = args.cache.values.data,
+      .key_scales = args.cache.has_scales() ? args.cache.key_scales.as<float>() : nullptr,
+      .value_scales = args.cache.has_scales() ? args.cache.value_scales.as<float>() : nullptr,
+      .num_tokens = num_tokens,
+      .num_heads = num_heads,
+      .num_kv_heads = num_kv_heads,
+      .head_dim = dim,
+      .block_tokens = args.cache.block_tokens()};
+  if (on_cuda(stream)) {
+    task.activation_type = element_of(args.q, "rope q", {DType::kF32, DType::kBF16, DType::kF16});
+    task.cache_type =
+        element_of(args.cache.keys, "KV cache",
+                   {DType::kF32, DType::kBF16, DType::kF16, DType::kI8, DType::kF8E4M3});
+    return cuda_kernels().rope_kv_append(task, cuda_queue(stream));
+  }
+  task.activation_type = element_of(args.q, "rope q", {DType::kF32, DType::kBF16});
+  task.cache_type =
+      element_of(args.cache.keys, "KV cache", {DType::kF32, DType::kBF16, DType::kI8});
+  cpu_kernels(stream).rope_kv_append(task, parallel_for(stream));
 }
 
 }  // namespace fathom::kernels

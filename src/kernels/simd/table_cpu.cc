@@ -9,6 +9,7 @@ void rope_kv_append(const RopeTask& task, const ParallelFor& threads);
 void paged_attention(const AttentionTask& task, const ParallelFor& threads);
 void silu_mul(const SiluMulTask& task, const ParallelFor& threads);
 void embedding(const EmbeddingTask& task, const ParallelFor& threads);
+void read_sum(const ReadSumTask& task, const ParallelFor& threads);
 float max_logit(const float* logits, int64_t count);
 double softmax_weights(const SoftmaxTask& task);
 
@@ -19,6 +20,7 @@ const CpuKernels kKernels = {.linear = linear,
                              .paged_attention = paged_attention,
                              .silu_mul = silu_mul,
                              .embedding = embedding,
+                             .read_sum = read_sum,
                              .max_logit = max_logit,
                              .softmax_weights = softmax_weights};
 

@@ -8,7 +8,8 @@
 
 namespace fathom::serve {
 
-// Each sequence counts as a request of its own: one with n = 4 as four.
+// Each answer counts as a request of its own, one with n = 4 as four, but for what only the whole
+// request has: n itself, and its longest answer.
 class MeasuredGenerator final : public engine::Generator {
  public:
   // Both must outlive the generator and every request that it took.

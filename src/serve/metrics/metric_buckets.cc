@@ -21,6 +21,11 @@ Buckets step_tokens_buckets() {
   return {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 }
 
+Buckets block_seconds_buckets() {
+  return {.001, .002, .005, .01, .02, .05, .1,  .2,  .5,   1,   2,
+          5,    10,   20,   30,  60,  120, 300, 600, 1200, 1800};
+}
+
 Buckets num_choices_buckets() { return {1, 2, 5, 10, 20}; }
 
 Buckets http_seconds_buckets() { return {.1, .5, 1}; }

@@ -16,6 +16,8 @@ Buckets token_interval_buckets();
 Buckets request_seconds_buckets();
 // Tokens in one step of the engine.
 Buckets step_tokens_buckets();
+// What becomes of KV blocks, seconds.
+Buckets block_seconds_buckets();
 // Choices asked for.
 Buckets num_choices_buckets();
 // An HTTP answer, seconds.

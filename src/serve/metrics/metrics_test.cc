@@ -20,6 +20,7 @@ MetricsOptions options(MetricNames names = MetricNames::kFathom) {
   return {.names = names,
           .model_name = "tiny",
           .max_context_tokens = 100,
+          .max_draft_tokens = 3,
           .cache = {16, 64, "float16", true},
           .handlers = {"/v1/completions", "/metrics"}};
 }
@@ -29,9 +30,8 @@ FinishedRequest finished() {
           .num_prompt_tokens = 30,
           .num_cached_tokens = 16,
           .num_recomputed_tokens = 7,
-          .num_generation_tokens = 21,
-          .max_num_generation_tokens = 11,
-          .n = 2,
+          .num_generation_tokens = 11,
+          .is_corrupted = true,
           .max_tokens = 11,
           .e2e_seconds = 1.0,
           .queue_seconds = 0.25,
@@ -49,7 +49,10 @@ void record_all(Metrics& metrics) {
   metrics.record_rejected(RejectReason::kQueueFull);
   metrics.record_prefix_cache(30, 16);
   metrics.record_preemption();
-  metrics.record_speculation(2, 10, 7);
+  metrics.record_choices(2, 11);
+  metrics.record_speculation({2, 10, std::vector<std::int64_t>{2, 1}});
+  metrics.record_block_reuse(0.25);
+  metrics.record_block_eviction(40, 3);
   metrics.record_http("POST", "/v1/completions", 200, 0.3);
 }
 
@@ -146,7 +149,7 @@ fathom_kv_cache_usage_perc{@} 0.75
 # TYPE fathom_prompt_tokens_total counter
 fathom_prompt_tokens_total{@} 30
 
-fathom_generation_tokens_total{@} 21
+fathom_generation_tokens_total{@} 11
 
 fathom_prompt_tokens_cached_total{@} 16
 
@@ -162,7 +165,33 @@ fathom_spec_decode_num_drafts_total{@} 2
 
 fathom_spec_decode_num_draft_tokens_total{@} 10
 
-fathom_spec_decode_num_accepted_tokens_total{@} 7
+fathom_spec_decode_num_accepted_tokens_total{@} 3
+
+fathom_spec_decode_num_accepted_tokens_per_pos_total{@,position="0"} 2
+
+fathom_spec_decode_num_accepted_tokens_per_pos_total{@,position="1"} 1
+
+fathom_spec_decode_num_accepted_tokens_per_pos_total{@,position="2"} 0
+
+fathom_corrupted_requests_total{@} 1
+
+fathom_engine_sleep_state{@,sleep_state="awake"} 1
+
+fathom_engine_sleep_state{@,sleep_state="discard_all"} 0
+
+fathom_prompt_tokens_by_source_total{@,source="local_compute"} 14
+
+fathom_prompt_tokens_by_source_total{@,source="local_cache_hit"} 16
+
+fathom_kv_block_reuse_gap_seconds_bucket{@,le="0.2"} 0
+
+fathom_kv_block_reuse_gap_seconds_bucket{@,le="0.5"} 1
+
+fathom_kv_block_lifetime_seconds_bucket{@,le="60"} 1
+
+fathom_kv_block_idle_before_evict_seconds_bucket{@,le="5"} 1
+
+fathom_request_prefill_kv_computed_tokens_bucket{@,le="20"} 1
 
 fathom_request_success_total{@,finished_reason="length"} 1
 
@@ -245,6 +274,14 @@ TEST(MetricsTest, HasTheNamesThatDashboardsKnow) {
                            "spec_decode_num_draft_tokens_total",
                            "spec_decode_num_accepted_tokens_total",
                            "admission_rejections_total",
+                           "corrupted_requests_total",
+                           "engine_sleep_state",
+                           "prompt_tokens_by_source_total",
+                           "spec_decode_num_accepted_tokens_per_pos_total",
+                           "request_prefill_kv_computed_tokens",
+                           "kv_block_lifetime_seconds",
+                           "kv_block_idle_before_evict_seconds",
+                           "kv_block_reuse_gap_seconds",
                            "time_to_first_token_seconds",
                            "inter_token_latency_seconds",
                            "request_time_per_output_token_seconds",

@@ -82,8 +82,9 @@ TEST_F(ServiceTest, PassesEverySettingOn) {
   EXPECT_EQ(request.stop.texts, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(request.stop.include_text && request.stop.ignore_eos);
   EXPECT_EQ(request.stop.token_ids, std::vector{base::TokenId{3}});
-  ASSERT_FALSE(request.stop.bad_words.empty());
+  ASSERT_EQ(request.stop.bad_words.size(), 2U);
   EXPECT_EQ(request.stop.bad_words[0], *demo_model().tokenizer->encode("bad", {false}));
+  EXPECT_EQ(request.stop.bad_words[1], *demo_model().tokenizer->encode(" bad", {false}));
   EXPECT_EQ(request.sampling.temperature, 0.5F);
   EXPECT_EQ(request.sampling.top_p, 0.25F);
   EXPECT_EQ(request.sampling.top_k, 5);

@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -72,6 +73,15 @@ void Service::start_task(const Route& route, const std::shared_ptr<HttpExchange>
   const bool is_queued =
       worker_.submit([this, &route, task = std::move(task)] { run_task(route, backend_, task); });
   if (!is_queued) refuse("too many requests wait; try again later");
+}
+
+bool Service::wait_until_idle(std::chrono::milliseconds timeout) const {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (num_open_requests() > 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
 }
 
 void Service::answer_get(std::string_view pattern, HttpExchange& exchange) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,6 +36,8 @@ class Service {
   void set_readiness(Readiness readiness) { readiness_ = readiness; }
   // Requests for work that were taken and whose answers have not ended: zero when a drain is done.
   std::int64_t num_open_requests() const { return *num_open_requests_; }
+  // Until that is zero; false if it is not after `timeout`.
+  bool wait_until_idle(std::chrono::milliseconds timeout) const;
 
  private:
   void start_task(const Route& route, const std::shared_ptr<net::HttpExchange>& exchange,

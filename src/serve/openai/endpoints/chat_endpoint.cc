@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "serve/openai/answer/chat_answer.h"
-#include "serve/openai/answer/generation_group.h"
 #include "serve/openai/endpoints/chat_generation.h"
 #include "serve/openai/endpoints/endpoints.h"
 #include "serve/openai/endpoints/generate.h"
@@ -27,11 +26,7 @@ base::Result<void> answer_chat(Backend& backend, const HttpTask& task) {
   auto answer = make_chat_answer(
       backend.answer_context(task, std::move(id), std::move(request.options), std::move(prompts)),
       std::move(answer_options));
-  return run_generations({.requests = std::move(requests),
-                          .answer = std::move(answer),
-                          .exchange = task.exchange,
-                          .generator = backend.generator(),
-                          .ticket = task.ticket});
+  return start_generations(backend, task, std::move(requests), std::move(answer));
 }
 
 }  // namespace fathom::serve

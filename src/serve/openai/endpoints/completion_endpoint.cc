@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "serve/openai/answer/completion_answer.h"
-#include "serve/openai/answer/generation_group.h"
 #include "serve/openai/endpoints/endpoints.h"
 #include "serve/openai/endpoints/generate.h"
 
@@ -34,11 +33,7 @@ base::Result<void> answer_completion(Backend& backend, const HttpTask& task) {
   auto answer = make_completion_answer(
       backend.answer_context(task, std::move(id), std::move(request.options), std::move(prompts)),
       std::move(answer_options));
-  return run_generations({.requests = std::move(requests),
-                          .answer = std::move(answer),
-                          .exchange = task.exchange,
-                          .generator = backend.generator(),
-                          .ticket = task.ticket});
+  return start_generations(backend, task, std::move(requests), std::move(answer));
 }
 
 }  // namespace fathom::serve

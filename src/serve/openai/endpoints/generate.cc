@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "serve/openai/answer/generation_group.h"
+
 namespace fathom::serve {
 namespace {
 
@@ -44,13 +46,13 @@ Result<engine::SamplingParameters> sampling_of(const GenerationOptions& options,
   return sampling;
 }
 
-// A word, and the same after a space if that is another token at its beginning.
+// A word, and the same after a space: their tokens may differ in kind and number.
 Result<void> add_bad_word(const std::string& word, const tokenizer::Tokenizer& tokenizer,
                           engine::StopConditions& stop) {
   const auto plain = TRY(tokenizer.encode(word, {.add_special = false}));
   const auto spaced = TRY(tokenizer.encode(" " + word, {.add_special = false}));
   if (!plain.empty()) stop.bad_words.push_back(plain);
-  if (spaced.size() == plain.size() && spaced != plain) stop.bad_words.push_back(spaced);
+  if (spaced != plain) stop.bad_words.push_back(spaced);
   return {};
 }
 
@@ -107,6 +109,7 @@ Result<std::vector<engine::GenerationRequest>> generation_requests(
   const auto stop = TRY(stop_of(options, tokenizer));
   std::vector<engine::GenerationRequest> requests;
   for (const auto& prompt : prompts) {
+    const auto group = std::make_shared<engine::AnswerGroup>(options.num_answers);
     for (std::int64_t i = 0; i < options.num_answers; ++i) {
       engine::GenerationRequest& request = requests.emplace_back();
       request.prompt = prompt;
@@ -123,9 +126,20 @@ Result<std::vector<engine::GenerationRequest>> generation_requests(
       request.priority = options.priority;
       request.queue_deadline = backend.options().queue_deadline;
       request.tenant = tenant;
+      request.group = group;
     }
   }
   return requests;
+}
+
+Result<void> start_generations(Backend& backend, const HttpTask& task,
+                               std::vector<engine::GenerationRequest> requests,
+                               std::unique_ptr<Answer> answer) {
+  return run_generations({.requests = std::move(requests),
+                          .answer = std::move(answer),
+                          .exchange = task.exchange,
+                          .generator = backend.generator(),
+                          .ticket = task.ticket});
 }
 
 }  // namespace fathom::serve

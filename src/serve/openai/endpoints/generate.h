@@ -32,4 +32,9 @@ base::Result<std::vector<engine::GenerationRequest>> generation_requests(
     const GenerationArgs& args, const std::vector<std::vector<base::TokenId>>& prompts,
     const Backend& backend, const std::string& tenant);
 
+// Submits them, and lets the answer have what comes.
+base::Result<void> start_generations(Backend& backend, const HttpTask& task,
+                                     std::vector<engine::GenerationRequest> requests,
+                                     std::unique_ptr<Answer> answer);
+
 }  // namespace fathom::serve

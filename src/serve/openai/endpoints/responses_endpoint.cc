@@ -1,7 +1,6 @@
 // POST /v1/responses.
 #include <utility>
 
-#include "serve/openai/answer/generation_group.h"
 #include "serve/openai/answer/responses_answer.h"
 #include "serve/openai/endpoints/chat_generation.h"
 #include "serve/openai/endpoints/endpoints.h"
@@ -26,11 +25,7 @@ base::Result<void> answer_response(Backend& backend, const HttpTask& task) {
   auto answer = make_responses_answer(
       backend.answer_context(task, std::move(id), std::move(request.options), std::move(prompts)),
       {generation.format, std::move(request.repeated_json)});
-  return run_generations({.requests = std::move(requests),
-                          .answer = std::move(answer),
-                          .exchange = task.exchange,
-                          .generator = backend.generator(),
-                          .ticket = task.ticket});
+  return start_generations(backend, task, std::move(requests), std::move(answer));
 }
 
 }  // namespace fathom::serve

@@ -76,6 +76,10 @@ class FakeGenerator final : public engine::Generator {
     const std::lock_guard lock(mutex_);
     return pending_;
   }
+  std::vector<engine::EmbeddingCallback> pending_embeddings() {
+    const std::lock_guard lock(mutex_);
+    return pending_embeddings_;
+  }
   std::vector<int> cancelled() {
     const std::lock_guard lock(mutex_);
     return cancelled_;

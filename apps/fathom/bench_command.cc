@@ -1,0 +1,205 @@
+// fathom bench: what this machine reaches with a model's shape, beside its limits.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "bench/shape_rates.h"
+#include "bench/shape_report.h"
+#include "command.h"
+#include "device/device.h"
+#include "spec/known_models.h"
+
+namespace fathom::app {
+namespace {
+
+namespace json = boost::json;
+using base::ErrorCode;
+using base::fail;
+using base::Result;
+using tensor::DType;
+
+struct Flags {
+  std::string shape;
+  std::string device = "auto";
+  std::string dtype = "bf16";
+  std::string kv_dtype = "auto";
+  int threads = 0;
+  std::int64_t num_layers = 0;
+  std::vector<std::int64_t> batches;
+  std::int64_t context_tokens = 600;
+  std::int64_t prompt_tokens = 2048;
+  bool as_json = false;
+};
+
+const std::map<std::string, DType>& compute_types() {
+  static const std::map<std::string, DType> types{{"fp32", DType::kF32}, {"bf16", DType::kBF16}};
+  return types;
+}
+
+const std::map<std::string, DType>& kv_types() {
+  static const std::map<std::string, DType> types{
+      {"fp32", DType::kF32}, {"bf16", DType::kBF16}, {"int8", DType::kI8}};
+  return types;
+}
+
+Result<bench::ShapeBenchOptions> bench_options(const Flags& flags, const device::Device& device) {
+  bench::ShapeBenchOptions options;
+  options.spec = *spec::known_shape(flags.shape);
+  if (flags.num_layers > options.spec.num_layers) {
+    return fail(ErrorCode::kInvalidArgument, "--layers", "{} is more than the {} that {} has",
+                flags.num_layers, options.spec.num_layers, flags.shape);
+  }
+  if (flags.num_layers > 0) options.spec.num_layers = flags.num_layers;
+  options.compute_dtype = compute_types().at(flags.dtype);
+  options.kv_dtype =
+      flags.kv_dtype == "auto" ? options.compute_dtype : kv_types().at(flags.kv_dtype);
+  options.batches = flags.batches;
+  // Filling the cache for many sequences takes a processor hours.
+  if (options.batches.empty()) {
+    options.batches = device.kind() == device::DeviceKind::kCpu
+                          ? std::vector<std::int64_t>{1}
+                          : std::vector<std::int64_t>{1, 32, 128};
+  }
+  options.context_tokens = flags.context_tokens;
+  options.prompt_tokens = flags.prompt_tokens;
+  options.on_phase = [](std::string_view phase) { base::log_info("{}", phase); };
+  return options;
+}
+
+bench::ShapeTitle title_of(const Flags& flags, const bench::ShapeBenchOptions& options) {
+  return {.model = flags.shape,
+          .num_layers = options.spec.num_layers,
+          .model_layers = spec::known_shape(flags.shape)->num_layers,
+          .dtype = std::string(tensor::name(options.compute_dtype)),
+          .kv_dtype = std::string(tensor::name(options.kv_dtype))};
+}
+
+json::object json_of(const bench::ShapeTitle& title, const bench::ShapeReport& report) {
+  json::array decode;
+  for (const bench::DecodeRate& each : report.decode) {
+    decode.push_back(json::object{{"batch", each.batch},
+                                  {"context", each.context_tokens},
+                                  {"tokens_per_s", each.tokens_per_s},
+                                  {"limit_tokens_per_s", each.limit_tokens_per_s},
+                                  {"percent_of_limit", each.percent_of_limit()},
+                                  {"step_ms", each.step_ms}});
+  }
+  json::array prefill;
+  for (const bench::PrefillRate& each : report.prefill) {
+    prefill.push_back(json::object{{"tokens", each.num_tokens},
+                                   {"tokens_per_s", each.tokens_per_s},
+                                   {"limit_tokens_per_s", each.limit_tokens_per_s},
+                                   {"percent_of_limit", each.percent_of_limit()}});
+  }
+  return {{"model", title.model},
+          {"is_whole_model", title.num_layers == title.model_layers},
+          {"layers", title.num_layers},
+          {"dtype", title.dtype},
+          {"kv_cache_dtype", title.kv_dtype},
+          {"device", report.device},
+          {"limits",
+           {{"read_gb_per_s", report.ceilings.read_bytes_per_s * 1e-9},
+            {"dot_tops", report.ceilings.dot_flop_per_s * 1e-12}}},
+          {"decode", std::move(decode)},
+          {"prefill", std::move(prefill)},
+          {"resident_bytes", report.resident_bytes}};
+}
+
+Result<void> run(const Flags& flags) {
+  const auto device = TRY(device::open_device(flags.device, {.num_threads = flags.threads}));
+  const bench::ShapeBenchOptions options = TRY(bench_options(flags, *device));
+  const bench::ShapeReport report = TRY(bench::bench_shape(*device, options));
+  const bench::ShapeTitle title = title_of(flags, options);
+  if (flags.as_json) {
+    fmt::print("{}\n", json::serialize(json_of(title, report)));
+  } else {
+    fmt::print("{}", bench::table_text(title, report));
+  }
+  return {};
+}
+
+template <typename Map>
+std::vector<std::string> keys(const Map& map) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : map) names.push_back(name);
+  return names;
+}
+
+void add_shape_options(CLI::App& command, Flags& flags) {
+  std::vector<std::string> shapes(spec::known_shapes().begin(), spec::known_shapes().end());
+  command.add_option("SHAPE", flags.shape, "deepseek-llm-7b or another of the known models")
+      ->required()
+      ->check(CLI::IsMember(shapes));
+  command.add_option("--device", flags.device, "where to run: cpu, cuda, cuda:N or auto")
+      ->capture_default_str();
+  command.add_option("--dtype", flags.dtype, "precision of the computation: bf16 or fp32")
+      ->capture_default_str()
+      ->check(CLI::IsMember(keys(compute_types())));
+  std::vector<std::string> kv = keys(kv_types());
+  kv.emplace_back("auto");
+  command
+      .add_option("--kv-cache-dtype", flags.kv_dtype,
+                  "type of the KV cache: auto (the computation's), bf16, fp32 or int8")
+      ->capture_default_str()
+      ->check(CLI::IsMember(kv));
+  command.add_option("--threads", flags.threads, "CPU threads; 0: one for each core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command
+      .add_option("--context", flags.context_tokens,
+                  "tokens that a decoding sequence has behind it")
+      ->capture_default_str()
+      ->check(CLI::Range(bench::kMinContextTokens, std::int64_t{1} << 24));
+  command.add_option("--prompt", flags.prompt_tokens, "tokens of the prompt; 0: no prefill")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 24));
+  command
+      .add_option(
+          "--batch", flags.batches,
+          "sequences that decode at a time, one figure each (default: 1,32,128; on a CPU 1)")
+      ->delimiter(',')
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16));
+  command
+      .add_option("--layers", flags.num_layers,
+                  "cut the model to its first N layers, for a small machine; the output says so")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16));
+  command.add_flag("--json", flags.as_json, "print JSON");
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("bench", "measure speed, each figure beside its limit");
+  command->require_subcommand(1);
+  command->footer(
+      "fathom bench shape --help tells more.\n\n"
+      "Examples:\n"
+      "  fathom bench shape deepseek-llm-7b");
+  CLI::App* shape =
+      command->add_subcommand("shape", "decode and prefill of a model's shape, random weights");
+  shape->footer(
+      "Examples:\n"
+      "  fathom bench shape deepseek-llm-7b --device cuda\n"
+      "  fathom bench shape deepseek-llm-7b --batch 1,32 --kv-cache-dtype int8 --json\n"
+      "  fathom bench shape deepseek-llm-7b --device cpu --layers 2\n"
+      "\n"
+      "No checkpoint is needed: random weights are made in the device's memory. The\n"
+      "limits follow from the read bandwidth and the dot rate of the same run:\n"
+      "  decode   batch / (max(weight bytes / bandwidth, FLOP / dot rate)\n"
+      "                    + KV bytes / bandwidth)\n"
+      "  prefill  FLOP / dot rate");
+  auto flags = std::make_shared<Flags>();
+  add_shape_options(*shape, *flags);
+  shape->callback([flags, &exit_code] {
+    const auto done = run(*flags);
+    exit_code = done ? kExitOk : report(done.error());
+  });
+}
+
+}  // namespace fathom::app
