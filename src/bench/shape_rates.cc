@@ -29,8 +29,8 @@ constexpr std::uint64_t kSeed = 2026;
 // Rows of one step: a longer prompt takes several.
 constexpr std::int64_t kMaxStepTokens = 2048;
 // A prompt is computed again until so much time has passed, or so often.
-constexpr double kPrefillSeconds = 2.0;
-constexpr std::size_t kMaxPrefills = 16;
+constexpr double kPrefillSeconds = 1.0;
+constexpr std::size_t kMaxPrefills = 12;
 // Tokens of a decoding sequence behind its prompt: one by the prompt, one by each step.
 constexpr std::int64_t kAnswerTokens = 1 + kWarmUpSteps + kMeasuredSteps;
 
