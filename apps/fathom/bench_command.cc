@@ -27,6 +27,7 @@ struct Flags {
   DeviceFlags device;
   std::string shape;
   std::string kv_dtype;
+  model::Determinism determinism = model::Determinism::kSchedule;
   std::int64_t num_layers = 0;  // 0: all
   std::vector<std::int64_t> batches;
   std::int64_t context_tokens = 600;
@@ -46,6 +47,7 @@ Result<bench::ShapeBenchOptions> bench_options(const Flags& flags, const device:
   options.compute_dtype = precision.compute;
   options.weights_in_fp8 = precision.matrices_in_fp8;
   options.kv_dtype = TRY(kv_dtype(flags.kv_dtype, precision.compute, device));
+  options.determinism = flags.determinism;
   options.batches = flags.batches;
   // Filling the cache for many sequences takes a processor hours.
   if (options.batches.empty()) {
@@ -119,6 +121,7 @@ void add_shape_options(CLI::App& command, Flags& flags) {
       ->check(CLI::IsMember(shapes));
   add_device_flags(command, flags.device);
   add_kv_dtype_flag(command, flags.kv_dtype);
+  add_determinism_flag(command, flags.determinism);
   command
       .add_option("--context", flags.context_tokens,
                   "tokens that a decoding sequence has behind it")

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 
 #include "base/log.h"
 
@@ -95,6 +96,17 @@ void add_kv_dtype_flag(CLI::App& command, std::string& name) {
                   "type of the KV cache: fp32, bf16 or int8, on a GPU also fp16 and fp8; default: "
                   "the precision of the activations")
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "fp8", "int8"}));
+}
+
+void add_determinism_flag(CLI::App& command, model::Determinism& determinism) {
+  static const std::map<std::string, model::Determinism> names{
+      {"schedule", model::Determinism::kSchedule}, {"batch", model::Determinism::kBatch}};
+  command
+      .add_option("--determinism", determinism,
+                  "batch: a request with a seed gives the same bits whatever else runs, at some "
+                  "cost; schedule: if the same steps come again. A CPU always does the former")
+      ->transform(CLI::CheckedTransformer(names))
+      ->default_str("schedule");
 }
 
 Result<DType> kv_dtype(const std::string& name, DType of_activations,

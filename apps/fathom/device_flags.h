@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "device/device.h"
+#include "model/decoder.h"
 #include "tensor/dtype.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
@@ -41,6 +42,7 @@ base::Result<Precision> precision_of(const DeviceFlags& flags, const std::string
 
 // Adds --kv-dtype, one of names that kv_dtype() knows.
 void add_kv_dtype_flag(CLI::App& command, std::string& name);
+void add_determinism_flag(CLI::App& command, model::Determinism& determinism);
 // The type that --kv-dtype names; without a name, that of the activations. An error if the device
 // has no such cache.
 base::Result<tensor::DType> kv_dtype(const std::string& name, tensor::DType of_activations,

@@ -315,6 +315,7 @@ void add_serve_command(CLI::App& app, int& exit_code) {
       ->capture_default_str()
       ->check(CLI::Range(0, 16));
   add_kv_dtype_flag(*command, flags->kv_dtype);
+  add_determinism_flag(*command, flags->engine.determinism);
   command->add_flag("!--no-prefix-cache", flags->engine.use_prefix_cache,
                     "compute every prompt anew, also where its beginning came before");
   add_size(

@@ -167,7 +167,8 @@ class ShapeBench {
     runner.limits = {.max_step_tokens = limits.max_step_tokens,
                      .max_sequences = limits.max_batch_size,
                      .max_logit_rows = limits.max_batch_size,
-                     .max_context_tokens = max_sequence_tokens(options_)};
+                     .max_context_tokens = max_sequence_tokens(options_),
+                     .determinism = options_.determinism};
     auto made = TRY(engine::Runner::create(weights_, device_, runner));
     TRY(made.allocate_kv(kv_shape(options_), device_));
     return made;

@@ -126,7 +126,8 @@ Result<std::unique_ptr<Engine>> Engine::create(
   runner_options.limits = {.max_step_tokens = limits.max_step_tokens,
                            .max_sequences = options.max_batch_size,
                            .max_logit_rows = std::min(max_logit_rows, limits.max_step_tokens),
-                           .max_context_tokens = most.max_context_tokens};
+                           .max_context_tokens = most.max_context_tokens,
+                           .determinism = options.determinism};
   auto runner = TRY(Runner::create(weights, device, runner_options));
   const KvPlan kv = TRY(plan_kv(spec, kv_demand(options, device)));
   TRY(runner.allocate_kv(kv.shape, device));

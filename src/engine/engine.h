@@ -52,6 +52,7 @@ struct EngineOptions {
   std::int64_t kv_memory_bytes = 0;
   tensor::DType kv_dtype = tensor::DType::kBF16;
   bool use_prefix_cache = true;
+  model::Determinism determinism = model::Determinism::kSchedule;
   // Called on the step thread after each step: must be fast.
   std::function<void(const StepReport&)> on_step;
   // Called on the step thread, once, when the device is lost (Device::is_lost): every request has

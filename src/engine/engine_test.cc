@@ -160,7 +160,7 @@ TEST_F(EngineTest, SurvivesThreadsThatSubmitAndCancelAtRandom) {
 }
 
 TEST_F(EngineTest, SaysWhenTheCacheIsTooSmall) {
-  device_ = std::make_unique<device::CpuDevice>(device::usable_isas().back(), 1);
+  ASSERT_NO_FATAL_FAILURE(open());
   auto folder = checkpoint::ModelFolder::open(kModel);
   auto weights = model::Weights::load(
       std::make_shared<const checkpoint::ModelFolder>(*std::move(folder)), *device_, {});

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -64,8 +65,19 @@ class Received {
 
 class EngineTest : public ::testing::Test {
  protected:
+  // The CPU, or what FATHOM_TEST_DEVICE names.
+  void open(int num_threads = 2) {
+    const char* const name = std::getenv("FATHOM_TEST_DEVICE");
+    auto device =
+        device::open_device(name != nullptr ? name : "cpu", {.num_threads = num_threads});
+    ASSERT_TRUE(device) << device.error().text();
+    device_ = *std::move(device);
+  }
+
   void start(EngineOptions options = {}, int num_threads = 2) {
-    device_ = std::make_unique<device::CpuDevice>(device::usable_isas().back(), num_threads);
+    ASSERT_NO_FATAL_FAILURE(open(num_threads));
+    // The tests compare bits.
+    options.determinism = model::Determinism::kBatch;
     auto folder = checkpoint::ModelFolder::open(kModel);
     ASSERT_TRUE(folder) << folder.error().text();
     auto weights = model::Weights::load(
@@ -105,7 +117,7 @@ class EngineTest : public ::testing::Test {
     EXPECT_EQ(status.num_used_kv_blocks, 0);
   }
 
-  std::unique_ptr<device::CpuDevice> device_;
+  std::unique_ptr<device::Device> device_;
   std::shared_ptr<const tokenizer::Tokenizer> tokenizer_ = *tokenizer::Tokenizer::load(kModel);
   std::unique_ptr<Engine> engine_;
 };

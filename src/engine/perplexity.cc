@@ -25,7 +25,8 @@ base::Result<Scorer> Scorer::create(std::shared_ptr<const model::Weights> weight
   const model::DecoderLimits limits{.max_step_tokens = options.chunk_tokens,
                                     .max_sequences = 1,
                                     .max_logit_rows = options.chunk_tokens,
-                                    .max_context_tokens = options.max_context_tokens};
+                                    .max_context_tokens = options.max_context_tokens,
+                                    .determinism = options.determinism};
   const model::KvCacheShape kv{
       .num_blocks = base::ceil_div(options.max_context_tokens, kBlockTokens),
       .block_tokens = kBlockTokens,

@@ -21,6 +21,7 @@ struct ScorerOptions {
   std::int64_t num_valid_tokens = 0;
   std::int64_t chunk_tokens = 128;  // rows of one step, each with its logits
   tensor::DType kv_dtype = tensor::DType::kBF16;
+  model::Determinism determinism = model::Determinism::kSchedule;
 };
 
 // Scores given tokens: what the model would have said about each of them.

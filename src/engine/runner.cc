@@ -56,7 +56,7 @@ base::Result<Runner> Runner::create(std::shared_ptr<const model::Weights> weight
 
 base::Result<void> Runner::allocate_kv(const model::KvCacheShape& shape, device::Device& device) {
   kv_cache_ = TRY(model::KvCache::allocate(decoder_.spec(), shape, device));
-  return {};
+  return decoder_.attach(*kv_cache_, *stream_);
 }
 
 std::size_t Runner::workspace_bytes() const {

@@ -29,12 +29,27 @@ struct CudaQueue {
 };
 
 struct CudaKernels {
+  void (*decode_row)(const DecodeRowTask&, const CudaQueue&);
+  void (*linear)(const LinearTask&, const CudaQueue&);
+  // Null, or what is missing and what to do about it. See prepare_linear().
+  const char* (*prepare_linear)(const LinearShapeTask* shapes, int num_shapes, int64_t max_tokens,
+                                const CudaQueue&);
   void (*silu_mul)(const SiluMulTask&, const CudaQueue&);
   void (*read_sum)(const ReadSumTask&, const CudaQueue&);
   void (*rope_kv_append)(const RopeTask&, const CudaQueue&);
   void (*paged_attention)(const AttentionTask&, const CudaQueue&);
   // Floats of AttentionTask::workspace on a GPU of so many multiprocessors.
   int64_t (*paged_attention_workspace_floats)(int64_t num_multiprocessors, int64_t head_dim);
+  void (*residual_rms_norm)(const RmsNormTask&, const CudaQueue&);
+  void (*embedding)(const EmbeddingTask&, const CudaQueue&);
+  void (*gather_rows)(const GatherRowsTask&, const CudaQueue&);
+  void (*feed_tokens)(const FeedTokensTask&, const CudaQueue&);
+  void (*store_tokens)(const StoreTokensTask&, const CudaQueue&);
+  void (*count_tokens)(const CountTokensTask&, const CudaQueue&);
+  void (*clear_counts)(const ClearCountsTask&, const CudaQueue&);
+  void (*pool_rows)(const PoolRowsTask&, const CudaQueue&);
+  void (*clear_pools)(const ClearPoolsTask&, const CudaQueue&);
+  void (*quantize_rows)(const QuantizeRowsTask&, const CudaQueue&);
 };
 
 bool on_cuda(device::Stream& stream);

@@ -30,6 +30,14 @@ void check_shape(const tensor::View& view, std::string_view what, const tensor::
   CHECK(view.shape == shape, "{} has shape {}, not {}", what, view.shape.text(), shape.text());
 }
 
+void check_aligned(std::string_view what, std::initializer_list<tensor::View> views) {
+  for (const tensor::View& view : views) {
+    CHECK(reinterpret_cast<std::uintptr_t>(view.data) % 16 == 0,
+          "{}: an array of {} {} starts at {}, not at a multiple of 16 bytes", what,
+          tensor::name(view.dtype), view.shape.text(), view.data);
+  }
+}
+
 float get(const tensor::View& view, std::int64_t index) {
   switch (view.dtype) {
     case DType::kBF16:

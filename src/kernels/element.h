@@ -18,6 +18,10 @@ Element element_of(const tensor::View& view, std::string_view what,
 // Stops unless the view has this shape.
 void check_shape(const tensor::View& view, std::string_view what, const tensor::Shape& shape);
 
+// Stops unless each of the arrays starts at a multiple of 16 bytes, as CUDA kernels that load so
+// much at once need it.
+void check_aligned(std::string_view what, std::initializer_list<tensor::View> views);
+
 // One element as a float, and back with rounding to nearest even. For references: slow.
 float get(const tensor::View& view, std::int64_t index);
 void set(const tensor::MutableView& view, std::int64_t index, float value);

@@ -11,16 +11,33 @@ namespace fathom::kernels {
 
 enum class Element : uint8_t { kF32, kBF16, kF16, kI8, kF8E4M3 };
 
+// In token_counts: the token stands in the prompt. The other 31 bits count it in the answer.
+inline constexpr int32_t kInPrompt = INT32_MIN;
+
 struct LinearTask {
   const void* x = nullptr;  // [num_tokens, in]
   const void* w = nullptr;  // [out, in]
   const void* bias = nullptr;
+  const float* w_scales = nullptr;  // [out], of a kF8E4M3 weight
+  const float* x_scales = nullptr;  // [num_tokens], of a kF8E4M3 x
   void* y = nullptr;  // first of `out` columns in rows of y_stride elements
+  void* workspace = nullptr;  // the GPU's alone
+  int64_t workspace_bytes = 0;
   int64_t num_tokens = 0;
   int64_t in = 0;
   int64_t out = 0;
   int64_t y_stride = 0;
   Element x_type{}, w_type{}, bias_type{}, y_type{};
+  bool accumulate = false;
+  bool batch_invariant = false;  // the CPU always is
+};
+
+// A product to be expected, for the GPU to find the fastest way before.
+struct LinearShapeTask {
+  int64_t in = 0;
+  int64_t out = 0;
+  Element x_type{}, w_type{}, y_type{};
+  bool accumulate = false;
 };
 
 struct RmsNormTask {
@@ -28,6 +45,7 @@ struct RmsNormTask {
   const void* delta = nullptr;  // may be null
   const void* weight = nullptr;
   void* y = nullptr;
+  float* y_scales = nullptr;  // of a kF8E4M3 y
   int64_t num_tokens = 0;
   int64_t hidden = 0;
   float epsilon = 0;
@@ -80,9 +98,19 @@ struct AttentionTask {
 struct SiluMulTask {
   const void* gate_up = nullptr;
   void* y = nullptr;
+  float* y_scales = nullptr;  // of a kF8E4M3 y
   int64_t num_tokens = 0;
   int64_t intermediate = 0;
-  Element type{};
+  Element gate_up_type{}, y_type{};
+};
+
+struct QuantizeRowsTask {
+  const void* x = nullptr;  // [num_rows, width]
+  void* y = nullptr;
+  float* scales = nullptr;
+  int64_t num_rows = 0;
+  int64_t width = 0;
+  Element x_type{};
 };
 
 struct EmbeddingTask {
@@ -209,6 +237,70 @@ struct SampleTask {
   int64_t num_rows = 0;
   int64_t vocab_rows = 0;
   int64_t num_valid_tokens = 0;
+};
+
+// One weight matrix of decode_row, as every layer has it.
+struct DecodeRowMatrix {
+  uint32_t in = 0;
+  uint32_t row_bytes = 0;
+  // Rows are dealt to the multiprocessors by units: single rows, or pairs that must meet (the
+  // halves of a rotation, gate and up). Unit u is row (u >> shift << (shift + 1)) + (u % 2^shift)
+  // and, pair_stride rows below, its partner; a pair_stride of 0 means single rows.
+  uint32_t pair_stride = 0;
+  uint32_t pair_shift = 31;
+  uint32_t units_each = 0;  // units / multiprocessors
+  uint32_t units_rest = 0;  // units % multiprocessors
+  uint32_t stage_rows = 0;  // rows of a stage of the stream: 1, 2 or 4
+  bool is_f8 = false;       // e4m3 with a scale for each row; else of the activations' type
+};
+
+// In device memory, one for each layer. The matrices: QKV, attention output, gate/up, down.
+struct DecodeRowLayerTask {
+  const void* weights[4] = {};
+  const float* scales[4] = {};
+  const void* qkv_bias = nullptr;  // may be null; of the activations' type, as the norms
+  const void* attention_norm = nullptr;
+  const void* mlp_norm = nullptr;
+  void* keys = nullptr;
+  void* values = nullptr;
+};
+
+struct DecodeRowTask {
+  const DecodeRowLayerTask* layers = nullptr;
+  DecodeRowMatrix matrices[5];  // the layers' four and the head
+  const void* embedding = nullptr;
+  const void* final_norm = nullptr;
+  const void* head = nullptr;
+  const float* head_scales = nullptr;
+  const float* cos_sin = nullptr;
+  // Of the step.
+  const int32_t* ids = nullptr;
+  const int32_t* positions = nullptr;
+  const int32_t* slots = nullptr;
+  const int32_t* context_lens = nullptr;
+  const int32_t* block_tables = nullptr;
+  float* logits = nullptr;
+  void* hidden_state = nullptr;
+  // Workspace.
+  uint64_t* barrier = nullptr;         // arrivals of all steps; starts as 0
+  float* residual = nullptr;           // [hidden]
+  void* q = nullptr;                   // [num_heads, head_dim]
+  float* split_sums = nullptr;         // [num_heads, num_splits, head_dim]
+  float* split_maxima = nullptr;       // [num_heads, num_splits, 2]: maximum, sum of weights
+  void* gated = nullptr;               // [intermediate]
+  uint32_t num_layers = 0;
+  uint32_t hidden = 0;
+  uint32_t vocab_rows = 0;
+  uint32_t num_heads = 0;
+  uint32_t num_kv_heads = 0;
+  uint32_t head_dim = 0;      // a power of two
+  uint32_t block_tokens = 0;  // a power of two
+  uint32_t max_blocks = 0;
+  uint32_t num_splits = 0;
+  uint32_t ring_bytes = 0;
+  float epsilon = 0;
+  float scale = 0;  // of the scores
+  Element type{}, cache_type{};
 };
 
 }  // namespace fathom::kernels

@@ -166,6 +166,10 @@ class KernelTest : public ::testing::Test {
       relative += 0x1.0p-10F;
       absolute += 0x1.0p-24F;
     }
+    if (b.view().dtype == tensor::DType::kF8E4M3) {
+      relative += 0x1.0p-3F;
+      absolute += 0x1.0p-9F;
+    }
     for (std::int64_t i = 0; i < a.size(); ++i) {
       ASSERT_LE(std::abs(a[i] - b[i]), relative * std::abs(b[i]) + absolute)
           << "element " << i << ": " << a[i] << " and " << b[i];

@@ -1,6 +1,7 @@
 // The layers of the decoder as a sequence of operations, and the plan of their workspace.
 #include "model/decoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -48,8 +49,9 @@ base::Result<Decoder> Decoder::create(std::shared_ptr<const Weights> weights,
   Decoder decoder;
   decoder.weights_ = std::move(weights);
   decoder.limits_ = limits;
-  decoder.memory_ = TRY(device.allocate(decoder.plan(nullptr)));
-  decoder.plan(static_cast<std::byte*>(decoder.memory_.data()));
+  TRY(decoder.prepare(device));
+  decoder.memory_ = TRY(device.allocate(decoder.plan(device, nullptr)));
+  decoder.plan(device, static_cast<std::byte*>(decoder.memory_.data()));
   auto stream = TRY(device.create_stream());
   const std::vector<float> table = cos_sin_table(decoder.spec(), limits.max_context_tokens);
   stream->copy_to_device(decoder.workspace_.cos_sin.data, table.data(),
@@ -58,7 +60,30 @@ base::Result<Decoder> Decoder::create(std::shared_ptr<const Weights> weights,
   return decoder;
 }
 
-std::size_t Decoder::plan(std::byte* memory) {
+// Has the products' algorithms chosen for the shapes and types to come.
+base::Result<void> Decoder::prepare(device::Device& device) const {
+  const DType dtype = weights_->compute_dtype();
+  std::vector<kernels::LinearShape> shapes;
+  const auto add = [&](const kernels::LinearWeight& weight, DType y_type, bool accumulate) {
+    shapes.push_back({.in = weight.in_features(),
+                      .out = weight.out_features(),
+                      .x_type = dtype,
+                      .weight_type = weight.blocks[0].weight.dtype,
+                      .y_type = y_type,
+                      .accumulate = accumulate});
+  };
+  const LayerWeights& layer = weights_->layers().front();
+  add(layer.qkv, dtype, false);
+  add(layer.attention_output, DType::kF32, true);
+  add(layer.gate_up, dtype, false);
+  add(layer.down, DType::kF32, true);
+  TRY(kernels::prepare_linear(device, shapes, limits_.max_step_tokens));
+  shapes.clear();
+  add(weights_->head(), DType::kF32, false);
+  return kernels::prepare_linear(device, shapes, limits_.max_logit_rows);
+}
+
+std::size_t Decoder::plan(const device::Device& device, std::byte* memory) {
   const spec::ModelSpec& model = spec();
   const DType dtype = weights_->compute_dtype();
   const std::int64_t tokens = limits_.max_step_tokens;
@@ -66,7 +91,6 @@ std::size_t Decoder::plan(std::byte* memory) {
   Workspace& w = workspace_;
   w.residual = planner.place(DType::kF32, {tokens, model.hidden_size});
   w.normed = planner.place(dtype, {tokens, model.hidden_size});
-  w.delta = planner.place(dtype, {tokens, model.hidden_size});
   w.qkv = planner.place(dtype, {tokens, model.q_size() + 2 * model.kv_size()});
   w.queries = planner.place(dtype, {tokens, model.num_heads, model.head_dim});
   w.attended = planner.place(dtype, {tokens, model.num_heads, model.head_dim});
@@ -75,7 +99,45 @@ std::size_t Decoder::plan(std::byte* memory) {
   w.selected = planner.place(dtype, {limits_.max_logit_rows, model.hidden_size});
   w.logits = planner.place(DType::kF32, {limits_.max_logit_rows, model.vocab_rows});
   w.cos_sin = planner.place(DType::kF32, {limits_.max_context_tokens, 2, model.head_dim / 2});
+  w.attention = planner.place(
+      DType::kF32, {kernels::paged_attention_workspace_floats(tokens, model.num_heads,
+                                                              model.head_dim, device)});
+  const std::int64_t max_in =
+      std::max({model.hidden_size, model.q_size(), model.intermediate_size});
+  w.linear =
+      planner.place(DType::kU8, {kernels::linear_workspace_bytes(device, tokens, max_in)});
   return planner.used_bytes();
+}
+
+kernels::DecodeRowModel Decoder::row_model(const KvCache& cache) const {
+  kernels::DecodeRowModel model;
+  for (std::int64_t i = 0; i < spec().num_layers; ++i) {
+    const LayerWeights& layer = weights_->layers()[static_cast<std::size_t>(i)];
+    model.layers.push_back({.attention_norm = layer.attention_norm,
+                            .qkv = layer.qkv,
+                            .attention_output = layer.attention_output,
+                            .mlp_norm = layer.mlp_norm,
+                            .gate_up = layer.gate_up,
+                            .down = layer.down,
+                            .kv = cache.layer(i)});
+  }
+  model.embedding = weights_->embedding();
+  model.final_norm = weights_->final_norm();
+  model.head = weights_->head();
+  model.cos_sin = workspace_.cos_sin;
+  model.num_heads = spec().num_heads;
+  model.epsilon = static_cast<float>(spec().rms_norm_eps);
+  model.scale = 1.0F / std::sqrt(static_cast<float>(spec().head_dim));
+  return model;
+}
+
+base::Result<void> Decoder::attach(const KvCache& cache, device::Stream& stream) {
+  // Its sums run in another order than those of many rows.
+  if (limits_.determinism == Determinism::kBatch) return {};
+  const kernels::DecodeRowModel model = row_model(cache);
+  if (!kernels::supports_decode_row(model, stream)) return {};
+  row_plan_ = TRY(kernels::DecodeRowPlan::create(model, stream));
+  return {};
 }
 
 void Decoder::forward(const StepInputs& inputs, const KvCache& cache, device::Stream& stream) {
@@ -86,38 +148,49 @@ void Decoder::forward(const StepInputs& inputs, const KvCache& cache, device::St
         "a step of {} tokens, {} sequences and {} logit rows is over the planned limits", tokens,
         inputs.batch.num_sequences(), logit_rows);
   const Workspace& w = workspace_;
-  const auto epsilon = static_cast<float>(spec().rms_norm_eps);
-  const MutableView residual = w.residual.first_rows(tokens);
-  const MutableView normed = w.normed.first_rows(tokens);
-  kernels::embedding({.ids = inputs.ids, .table = weights_->embedding(), .y = residual}, stream);
-  tensor::View delta;  // the first layer adds nothing to the embedding
+  if (row_plan_ && tokens == 1 && logit_rows == 1) {
+    return kernels::decode_row(*row_plan_,
+                               {.ids = inputs.ids,
+                                .batch = inputs.batch,
+                                .logits = logits(1),
+                                .hidden_state = w.normed.first_rows(1)},
+                               stream);
+  }
+  kernels::embedding({.ids = inputs.ids,
+                      .table = weights_->embedding(),
+                      .y = w.residual.first_rows(tokens)},
+                     stream);
   for (std::int64_t i = 0; i < spec().num_layers; ++i) {
     const LayerWeights& layer = weights_->layers()[static_cast<std::size_t>(i)];
-    kernels::residual_rms_norm({.residual = residual,
-                                .delta = delta,
-                                .weight = layer.attention_norm,
-                                .y = normed,
-                                .epsilon = epsilon},
-                               stream);
+    run_norm(layer.attention_norm, tokens, stream);
     run_attention(layer, cache.layer(i), inputs.batch, stream);
-    delta = w.delta.first_rows(tokens);
-    kernels::residual_rms_norm({.residual = residual,
-                                .delta = delta,
-                                .weight = layer.mlp_norm,
-                                .y = normed,
-                                .epsilon = epsilon},
-                               stream);
+    run_norm(layer.mlp_norm, tokens, stream);
     run_mlp(layer, tokens, stream);
   }
-  kernels::residual_rms_norm({.residual = residual,
-                              .delta = delta,
-                              .weight = weights_->final_norm(),
-                              .y = normed,
-                              .epsilon = epsilon},
-                             stream);
+  run_norm(weights_->final_norm(), tokens, stream);
   const MutableView selected = w.selected.first_rows(logit_rows);
-  kernels::gather_rows({.x = normed, .rows = inputs.logit_rows, .y = selected}, stream);
-  kernels::linear({.x = selected, .weight = weights_->head(), .y = logits(logit_rows)}, stream);
+  kernels::gather_rows(
+      {.x = w.normed.first_rows(tokens), .rows = inputs.logit_rows, .y = selected}, stream);
+  run_linear(selected, weights_->head(), logits(logit_rows), stream);
+}
+
+void Decoder::run_norm(const tensor::View& weight, std::int64_t tokens, device::Stream& stream) {
+  kernels::residual_rms_norm({.residual = workspace_.residual.first_rows(tokens),
+                              .weight = weight,
+                              .y = workspace_.normed.first_rows(tokens),
+                              .epsilon = static_cast<float>(spec().rms_norm_eps)},
+                             stream);
+}
+
+void Decoder::run_linear(const tensor::View& x, const kernels::LinearWeight& weight,
+                         const MutableView& y, device::Stream& stream) {
+  kernels::linear({.x = x,
+                   .weight = weight,
+                   .y = y,
+                   .accumulate = y.data == workspace_.residual.data,
+                   .batch_invariant = limits_.determinism == Determinism::kBatch,
+                   .workspace = workspace_.linear},
+                  stream);
 }
 
 void Decoder::run_attention(const LayerWeights& layer, const kernels::PagedKv& kv,
@@ -127,28 +200,28 @@ void Decoder::run_attention(const LayerWeights& layer, const kernels::PagedKv& k
   const MutableView qkv = w.qkv.first_rows(tokens);
   const MutableView queries = w.queries.first_rows(tokens);
   const MutableView attended = w.attended.first_rows(tokens);
-  kernels::linear({.x = w.normed.first_rows(tokens), .weight = layer.qkv, .y = qkv}, stream);
+  run_linear(w.normed.first_rows(tokens), layer.qkv, qkv, stream);
   kernels::rope_kv_append(
       {.qkv = qkv, .cos_sin = w.cos_sin, .batch = batch, .q = queries, .cache = kv}, stream);
   kernels::paged_attention({.q = queries,
                             .batch = batch,
                             .cache = kv,
                             .scale = 1.0F / std::sqrt(static_cast<float>(spec().head_dim)),
-                            .y = attended},
+                            .y = attended,
+                            .workspace = w.attention,
+                            .batch_invariant = limits_.determinism == Determinism::kBatch},
                            stream);
   const MutableView flat{attended.data, attended.dtype, {tokens, spec().q_size()}};
-  kernels::linear({.x = flat, .weight = layer.attention_output, .y = w.delta.first_rows(tokens)},
-                  stream);
+  run_linear(flat, layer.attention_output, w.residual.first_rows(tokens), stream);
 }
 
 void Decoder::run_mlp(const LayerWeights& layer, std::int64_t tokens, device::Stream& stream) {
   const Workspace& w = workspace_;
   const MutableView gate_up = w.gate_up.first_rows(tokens);
   const MutableView gated = w.gated.first_rows(tokens);
-  kernels::linear({.x = w.normed.first_rows(tokens), .weight = layer.gate_up, .y = gate_up},
-                  stream);
+  run_linear(w.normed.first_rows(tokens), layer.gate_up, gate_up, stream);
   kernels::silu_mul({.gate_up = gate_up, .y = gated}, stream);
-  kernels::linear({.x = gated, .weight = layer.down, .y = w.delta.first_rows(tokens)}, stream);
+  run_linear(gated, layer.down, w.residual.first_rows(tokens), stream);
 }
 
 std::vector<float> cos_sin_table(const spec::ModelSpec& spec, std::int64_t num_positions) {

@@ -7,21 +7,30 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
 #include "device/device.h"
+#include "kernels/decode_row/decode_row.h"
 #include "kernels/paged_kv.h"
 #include "model/kv_cache.h"
 #include "model/weights.h"
 
 namespace fathom::model {
 
+// What a row's bits may depend on, beside its own sequence. On the CPU always kBatch.
+enum class Determinism {
+  kSchedule,  // the same steps give the same bits
+  kBatch,     // the same request does, whatever else is in its steps and however it is cut
+};
+
 struct DecoderLimits {
   std::int64_t max_step_tokens = 0;     // rows of one step
   std::int64_t max_sequences = 0;       // sequences of one step
   std::int64_t max_logit_rows = 0;      // rows whose logits one step may ask for
   std::int64_t max_context_tokens = 0;  // highest position + 1
+  Determinism determinism = Determinism::kSchedule;
 };
 
 // One step's input, in device memory.
@@ -38,6 +47,10 @@ class Decoder {
  public:
   static base::Result<Decoder> create(std::shared_ptr<const Weights> weights,
                                       device::Device& device, const DecoderLimits& limits);
+
+  // Once, before the first forward() over `cache`, which must outlive the decoder's last step:
+  // prepares what depends on where it is.
+  base::Result<void> attach(const KvCache& cache, device::Stream& stream);
 
   // Enqueues the step: appends its keys and values to `cache`, leaves logits() and
   // hidden_states(). What it enqueues follows from the shapes of the inputs and where they are, so
@@ -58,14 +71,15 @@ class Decoder {
   const spec::ModelSpec& spec() const { return weights_->spec(); }
   const DecoderLimits& limits() const { return limits_; }
   // Of all that forward() uses, the logits apart.
-  std::size_t workspace_bytes() const { return memory_.size_bytes() - logits_bytes(); }
+  std::size_t workspace_bytes() const {
+    return memory_.size_bytes() - logits_bytes() + (row_plan_ ? row_plan_->memory_bytes() : 0);
+  }
   std::size_t logits_bytes() const { return workspace_.logits.num_bytes(); }
 
  private:
   struct Workspace {
     tensor::MutableView residual;  // f32 [tokens, hidden]
     tensor::MutableView normed;    // [tokens, hidden]
-    tensor::MutableView delta;     // [tokens, hidden]: what a sub-layer adds to the residual
     tensor::MutableView qkv;       // [tokens, q_size + 2 * kv_size]
     tensor::MutableView queries;   // [tokens, num_heads, head_dim]
     tensor::MutableView attended;  // [tokens, num_heads, head_dim]
@@ -74,12 +88,21 @@ class Decoder {
     tensor::MutableView selected;  // [logit rows, hidden]
     tensor::MutableView logits;    // f32 [logit rows, vocab_rows]
     tensor::MutableView cos_sin;   // f32 [max_context, 2, head_dim / 2]
+    tensor::MutableView attention;  // what paged_attention asks for
+    tensor::MutableView linear;     // what linear asks for
   };
 
   Decoder() = default;
   // Places the workspace at `memory`; returns its size. With no memory it only measures.
-  std::size_t plan(std::byte* memory);
-  // Both read w.normed and leave their sum's increment in w.delta.
+  std::size_t plan(const device::Device& device, std::byte* memory);
+  base::Result<void> prepare(device::Device& device) const;
+  kernels::DecodeRowModel row_model(const KvCache& cache) const;
+  // The rows' norms to w.normed.
+  void run_norm(const tensor::View& weight, std::int64_t tokens, device::Stream& stream);
+  // y = x W^T + b; accumulates if y is the residual.
+  void run_linear(const tensor::View& x, const kernels::LinearWeight& weight,
+                  const tensor::MutableView& y, device::Stream& stream);
+  // Both read w.normed and add to w.residual.
   void run_attention(const LayerWeights& layer, const kernels::PagedKv& kv,
                      const kernels::RaggedBatch& batch, device::Stream& stream);
   void run_mlp(const LayerWeights& layer, std::int64_t tokens, device::Stream& stream);
@@ -88,6 +111,7 @@ class Decoder {
   DecoderLimits limits_;
   device::Buffer memory_;
   Workspace workspace_;
+  std::optional<kernels::DecodeRowPlan> row_plan_;  // where one row may run as one kernel
 };
 
 }  // namespace fathom::model

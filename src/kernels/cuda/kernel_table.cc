@@ -6,20 +6,44 @@
 namespace fathom::kernels {
 
 namespace cuda {
+void decode_row(const DecodeRowTask&, const CudaQueue&);
+void linear(const LinearTask&, const CudaQueue&);
 void silu_mul(const SiluMulTask&, const CudaQueue&);
 void read_sum(const ReadSumTask&, const CudaQueue&);
 void rope_kv_append(const RopeTask&, const CudaQueue&);
 void paged_attention(const AttentionTask&, const CudaQueue&);
 int64_t paged_attention_workspace_floats(int64_t num_multiprocessors, int64_t head_dim);
+void residual_rms_norm(const RmsNormTask&, const CudaQueue&);
+void embedding(const EmbeddingTask&, const CudaQueue&);
+void gather_rows(const GatherRowsTask&, const CudaQueue&);
+void feed_tokens(const FeedTokensTask&, const CudaQueue&);
+void store_tokens(const StoreTokensTask&, const CudaQueue&);
+void count_tokens(const CountTokensTask&, const CudaQueue&);
+void clear_counts(const ClearCountsTask&, const CudaQueue&);
+void pool_rows(const PoolRowsTask&, const CudaQueue&);
+void clear_pools(const ClearPoolsTask&, const CudaQueue&);
+void quantize_rows(const QuantizeRowsTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
   static constexpr CudaKernels kTable{
+      .decode_row = cuda::decode_row,
+      .linear = cuda::linear,
       .silu_mul = cuda::silu_mul,
       .read_sum = cuda::read_sum,
       .rope_kv_append = cuda::rope_kv_append,
       .paged_attention = cuda::paged_attention,
-      .paged_attention_workspace_floats = cuda::paged_attention_workspace_floats};
+      .paged_attention_workspace_floats = cuda::paged_attention_workspace_floats,
+      .residual_rms_norm = cuda::residual_rms_norm,
+      .embedding = cuda::embedding,
+      .gather_rows = cuda::gather_rows,
+      .feed_tokens = cuda::feed_tokens,
+      .store_tokens = cuda::store_tokens,
+      .count_tokens = cuda::count_tokens,
+      .clear_counts = cuda::clear_counts,
+      .pool_rows = cuda::pool_rows,
+      .clear_pools = cuda::clear_pools,
+      .quantize_rows = cuda::quantize_rows};
   return kTable;
 }
 

@@ -15,10 +15,17 @@ struct LaunchShape {
   size_t shared_bytes = 0;
 };
 
+// Blocks of `size` for `count` items.
+inline unsigned num_blocks(int64_t count, int64_t size) {
+  return static_cast<unsigned>((count + size - 1) / size);
+}
+
 // A kernel launched so may start before its predecessor on the stream has ended, and must call
 // wait_for_predecessor() before it reads what that one wrote or writes what that one reads. On
 // architectures before 9.0 it is an ordinary launch.
-enum class Overlap { kNone, kWithPredecessor };
+// kWholeGridAtOnce is an ordinary launch whose blocks all run at the same time, so that they may
+// wait for each other; it fails where they do not fit.
+enum class Overlap { kNone, kWithPredecessor, kWholeGridAtOnce };
 
 // Enqueues kernel<<<shape>>>(arguments...). An empty grid is no launch.
 template <typename... Parameters, typename... Arguments>
@@ -31,15 +38,22 @@ void launch(const CudaQueue& queue, const char* name, const LaunchShape& shape, 
     if (error != cudaSuccess) return queue.report(queue.owner, error, name);
   }
   cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
+  if (overlap == Overlap::kWholeGridAtOnce) {
+    attribute.id = cudaLaunchAttributeCooperative;
+    attribute.val.cooperative = 1;
+  } else {
+    attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attribute.val.programmaticStreamSerializationAllowed = 1;
+  }
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid;
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = static_cast<cudaStream_t>(queue.stream);
   config.attrs = &attribute;
-  config.numAttrs = overlap == Overlap::kWithPredecessor && queue.architecture >= 90 ? 1 : 0;
+  const bool has_attribute = overlap == Overlap::kWholeGridAtOnce ||
+                             (overlap == Overlap::kWithPredecessor && queue.architecture >= 90);
+  config.numAttrs = has_attribute ? 1 : 0;
   const cudaError_t error =
       cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
   if (error != cudaSuccess) queue.report(queue.owner, error, name);

@@ -1,11 +1,9 @@
 // Plain loops.
-#include "kernels/element.h"
 #include "kernels/feed_tokens/feed_tokens.h"
 
 namespace fathom::kernels {
 
 void feed_tokens_reference(const FeedTokensArgs& args) {
-  check_shape(args.ids, "feed_tokens ids", args.sources.shape);
   for (std::int64_t i = 0; i < args.sources.shape[0]; ++i) {
     const std::int32_t source = args.sources.as<std::int32_t>()[i];
     if (source < 0 || source >= args.last_tokens.shape[0]) continue;
@@ -14,7 +12,6 @@ void feed_tokens_reference(const FeedTokensArgs& args) {
 }
 
 void store_tokens_reference(const StoreTokensArgs& args) {
-  check_shape(args.tokens, "store_tokens tokens", args.slots.shape);
   for (std::int64_t i = 0; i < args.slots.shape[0]; ++i) {
     const std::int32_t slot = args.slots.as<std::int32_t>()[i];
     if (slot < 0 || slot >= args.last_tokens.shape[0]) continue;

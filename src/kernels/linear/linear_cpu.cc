@@ -116,7 +116,8 @@ FATHOM_INLINE void write(const LinearTask& task, int64_t token, int64_t row, flo
   if (task.bias != nullptr) value += element(task.bias, task.bias_type, row);
   const int64_t index = token * task.y_stride + row;
   if (task.y_type == Element::kF32) {
-    static_cast<float*>(task.y)[index] = value;
+    float* y = static_cast<float*>(task.y) + index;
+    *y = task.accumulate ? *y + value : value;
   } else {
     store_first(static_cast<Bf16*>(task.y) + index, broadcast(value), 1);
   }

@@ -2,10 +2,13 @@
 // Source: arXiv:1910.07467.
 // Shapes: residual f32 [num_tokens, hidden], changed in place; delta [num_tokens, hidden] or
 //   empty (nothing is added); w [hidden]; y [num_tokens, hidden]; row-major.
-// Dtypes: delta f32 | bf16; w bf16 | f16 | f32; y f32 | bf16. Accumulates in f32, per row in an
-//   order that depends on hidden alone.
+// Dtypes: delta f32 | bf16; w bf16 | f16 | f32; y f32 | bf16; on CUDA delta and y may also be f16,
+//   and y f8_e4m3: then y_scales f32 [num_tokens] gets a scale for each row, as quantize_rows gives
+//   it to the f32 result. Accumulates in f32, per row in an order that depends on hidden alone.
+// On CUDA, all arrays but y_scales start at multiples of 16 bytes; widths that are multiples of 8,
+//   up to 16384, take one pass over memory.
 // Cost: num_tokens * hidden * (8 + sizes of delta and y) bytes. Tolerance: 1e-5 relative in f32,
-//   1 ulp in bf16.
+//   1 ulp in bf16, f16 and f8_e4m3.
 #pragma once
 
 #include "device/device.h"
@@ -18,6 +21,7 @@ struct ResidualRmsNormArgs {
   tensor::View delta;
   tensor::View weight;
   tensor::MutableView y;
+  tensor::MutableView y_scales;  // of an f8_e4m3 y
   float epsilon = 1e-6F;
 };
 

@@ -1,12 +1,21 @@
 // Plain loops, the mean in double.
 #include <cmath>
+#include <vector>
 
 #include "kernels/element.h"
+#include "kernels/quantize_rows/quantize_rows.h"
 #include "kernels/residual_rms_norm/residual_rms_norm.h"
 
 namespace fathom::kernels {
 
 void residual_rms_norm_reference(const ResidualRmsNormArgs& args) {
+  if (args.y.dtype == tensor::DType::kF8E4M3) {
+    std::vector<float> y(static_cast<std::size_t>(args.y.shape.num_elements()));
+    ResidualRmsNormArgs unquantized = args;
+    unquantized.y = {y.data(), tensor::DType::kF32, args.y.shape};
+    residual_rms_norm_reference(unquantized);
+    return quantize_rows_reference({.x = unquantized.y, .y = args.y, .scales = args.y_scales});
+  }
   const std::int64_t hidden = args.residual.shape[1];
   float* residual = args.residual.as<float>();
   for (std::int64_t token = 0; token < args.residual.shape[0]; ++token) {

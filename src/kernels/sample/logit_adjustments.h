@@ -12,14 +12,10 @@
 // default-constructed struct adjusts nothing.
 #pragma once
 
-#include <cstdint>
-
+#include "kernels/kernel_tasks.h"
 #include "tensor/tensor.h"
 
 namespace fathom::kernels {
-
-// In token_counts: the token stands in the prompt. The other 31 bits count it in the answer.
-inline constexpr std::int32_t kInPrompt = INT32_MIN;
 
 struct LogitAdjustments {
   // Penalties. Given together or not at all.

@@ -27,7 +27,7 @@ void run_row(void* context, int64_t row) {
 
 void silu_mul(const SiluMulTask& task, const ParallelFor& threads) {
   threads.run(threads.pool, task.num_tokens,
-              task.type == Element::kBF16 ? run_row<Bf16> : run_row<float>,
+              task.gate_up_type == Element::kBF16 ? run_row<Bf16> : run_row<float>,
               const_cast<SiluMulTask*>(&task));
 }
 

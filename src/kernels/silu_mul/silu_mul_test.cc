@@ -44,5 +44,27 @@ TEST_F(SiluMulTest, MatchesTheReferenceInF16) {
   });
 }
 
+TEST_F(SiluMulTest, MatchesTheReferenceInF8) {
+  for_the_gpu([&](device::Stream& stream) {
+    for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+      // One octet a thread, several, and rows that no block holds; tails.
+      for (const std::int64_t width : {1, 13, 8, 4096, 11008, 18944, 20488}) {
+        const std::int64_t tokens = between(0, 3);
+        const Array gate_up = normal(dtype, {tokens, 2 * width}, 3.0F);
+        const Array expected(DType::kF8E4M3, {tokens, width});
+        const Array expected_scales(DType::kF32, {tokens});
+        silu_mul_reference({.gate_up = gate_up, .y = expected, .y_scales = expected_scales});
+        const Array y(DType::kF8E4M3, {tokens, width});
+        const Array scales(DType::kF32, {tokens});
+        OnDevice on(stream);
+        silu_mul({.gate_up = on(gate_up), .y = on(y), .y_scales = on(scales)}, stream);
+        on.finish();
+        expect_near(y, expected, 2e-6F, 0.0F);
+        expect_near(scales, expected_scales, 1e-5F, 0.0F);
+      }
+    }
+  });
+}
+
 }  // namespace
 }  // namespace fathom::kernels

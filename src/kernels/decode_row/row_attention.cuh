@@ -1,0 +1,250 @@
+// Attention of one row: each block of the grid takes one split of one head's positions; who reads
+// the result merges the splits.
+#pragma once
+
+#include "kernels/decode_row/row_products.cuh"
+
+namespace fathom::kernels::cuda {
+
+inline constexpr uint32_t kMaxSplits = 4;
+inline constexpr int kBatch = 6;  // positions whose keys and values a lane has in flight
+inline constexpr float kLog2E = 1.4426950408889634F;
+
+struct AttentionScratch {
+  float sums[kConsumerWarps][128];
+  float maxima[kConsumerWarps];
+  float weights[kConsumerWarps];
+};
+
+// The positions [first, end) of a head that this block attends to.
+struct AttentionShare {
+  uint32_t head;
+  uint32_t split;
+  uint32_t first;
+  uint32_t end;
+  uint32_t context;  // all positions; the last is of this step
+  bool is_any;       // false: this block has no part
+
+  __device__ AttentionShare(const DecodeRowTask& task) {
+    context = min(static_cast<uint32_t>(max(task.context_lens[0], 0)),
+                  task.max_blocks * task.block_tokens);
+    head = blockIdx.x / task.num_splits;
+    split = blockIdx.x % task.num_splits;
+    is_any = head < task.num_heads;
+    // Short contexts are not split: a split has work for all lanes.
+    const uint32_t least = kConsumerThreads * kChunk / task.head_dim;
+    const uint32_t share = max((context + task.num_splits - 1) / task.num_splits, least);
+    first = min(split * share, context);
+    end = min(first + share, context);
+  }
+};
+
+// Where a position's key and value begin, in elements.
+__device__ inline int64_t cache_offset(const DecodeRowTask& task, uint32_t kv_head,
+                                       uint32_t position) {
+  const uint32_t shift = __ffs(static_cast<int>(task.block_tokens)) - 1;
+  const int64_t block = __ldg(task.block_tables + (position >> shift));
+  const uint32_t in_block = position & (task.block_tokens - 1);
+  return ((block * task.num_kv_heads + kv_head) * task.block_tokens + in_block) * task.head_dim;
+}
+
+// One step of the model's attention in one layer. Keys and values of earlier steps may be fetched
+// before this step's queries are known.
+template <typename T, typename C>
+class RowAttention {
+ public:
+  __device__ RowAttention(const DecodeRowTask& task, const AttentionShare& share,
+                          const DecodeRowLayerTask& layer)
+      : task_(task),
+        share_(share),
+        keys_(static_cast<const C*>(layer.keys)),
+        values_(static_cast<const C*>(layer.values)),
+        lanes_(task.head_dim / kChunk) {}
+
+  // Fetches the first batch, the last position of the context apart.
+  __device__ void fetch_early() { fetch(first_position(), false); }
+
+  // Attends and leaves this block's sums. All consumer threads call it.
+  __device__ void run(AttentionScratch& scratch) {
+    const T* q = static_cast<const T*>(task_.q);
+    float query[kChunk];
+    widen_chunk(load_chunk(q + share_.head * task_.head_dim + dimension()), query);
+    fetch_last();
+    for (uint32_t position = first_position(); __any_sync(0xFFFFFFFFU, position < share_.end);) {
+      attend(query, position);
+      position += kBatch * stride();
+      fetch(position, true);
+    }
+    merge_lanes();
+    leave_sums(scratch);
+  }
+
+ private:
+  __device__ uint32_t dimension() const {
+    return threadIdx.x % lanes_ * kChunk;
+  }
+  __device__ uint32_t stride() const { return kConsumerThreads / lanes_; }
+  __device__ uint32_t first_position() const { return share_.first + threadIdx.x / lanes_; }
+  __device__ int64_t offset_of(uint32_t position) const {
+    const uint32_t kv_head = share_.head / (task_.num_heads / task_.num_kv_heads);
+    return cache_offset(task_, kv_head, position) + dimension();
+  }
+
+  __device__ void fetch(uint32_t position, bool has_last) {
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i, position += stride()) {
+      if (position >= share_.end || (!has_last && position + 1 == share_.context)) continue;
+      const int64_t offset = offset_of(position);
+      key_chunks_[i] = load_chunk(keys_ + offset);
+      value_chunks_[i] = load_chunk(values_ + offset);
+    }
+  }
+  __device__ void fetch_last() {
+    if (share_.end != share_.context) return;
+    uint32_t position = first_position();
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i, position += stride()) {
+      if (position + 1 != share_.context) continue;
+      const int64_t offset = offset_of(position);
+      key_chunks_[i] = load_chunk(keys_ + offset);
+      value_chunks_[i] = load_chunk(values_ + offset);
+    }
+  }
+
+  // The fetched batch, whose first position is `position`.
+  __device__ void attend(const float (&query)[kChunk], uint32_t position) {
+    float scores[kBatch];
+    float new_max = max_;
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      float key[kChunk];
+      widen_chunk(key_chunks_[i], key);
+      float score = 0;
+#pragma unroll
+      for (int d = 0; d < static_cast<int>(kChunk); ++d) score = fmaf(query[d], key[d], score);
+      for (uint32_t offset = lanes_ / 2; offset > 0; offset /= 2) {
+        score += __shfl_xor_sync(0xFFFFFFFFU, score, static_cast<int>(offset));
+      }
+      scores[i] = score * (task_.scale * kLog2E);
+      if (position + i * stride() < share_.end) new_max = fmaxf(new_max, scores[i]);
+    }
+    if (position >= share_.end) return;
+    rescale(new_max);
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      if (position + i * stride() >= share_.end) continue;
+      const float weight = exp2f(scores[i] - max_);
+      sum_ += weight;
+      float value[kChunk];
+      widen_chunk(value_chunks_[i], value);
+#pragma unroll
+      for (int d = 0; d < static_cast<int>(kChunk); ++d) {
+        total_[d] = fmaf(weight, value[d], total_[d]);
+      }
+    }
+  }
+
+  __device__ void rescale(float new_max) {
+    const float factor = max_ == -INFINITY ? 0.0F : exp2f(max_ - new_max);
+    max_ = new_max;
+    sum_ *= factor;
+#pragma unroll
+    for (float& total : total_) total *= factor;
+  }
+
+  // Over the groups of lanes of the warp, each of which took other positions.
+  __device__ void merge_lanes() {
+    for (uint32_t offset = lanes_; offset < kWarpThreads; offset *= 2) {
+      const int lane_offset = static_cast<int>(offset);
+      const float other_max = __shfl_xor_sync(0xFFFFFFFFU, max_, lane_offset);
+      const float new_max = fmaxf(max_, other_max);
+      if (new_max != -INFINITY) rescale(new_max);
+      sum_ += __shfl_xor_sync(0xFFFFFFFFU, sum_, lane_offset);
+#pragma unroll
+      for (float& total : total_) total += __shfl_xor_sync(0xFFFFFFFFU, total, lane_offset);
+    }
+  }
+
+  __device__ void leave_sums(AttentionScratch& scratch) {
+    const uint32_t warp = threadIdx.x / kWarpThreads;
+    const uint32_t lane = threadIdx.x % kWarpThreads;
+    if (lane < lanes_) {
+#pragma unroll
+      for (int d = 0; d < static_cast<int>(kChunk); ++d) {
+        scratch.sums[warp][lane * kChunk + d] = total_[d];
+      }
+    }
+    if (lane == 0) {
+      scratch.maxima[warp] = max_;
+      scratch.weights[warp] = sum_;
+    }
+    sync_consumers();
+    if (threadIdx.x >= task_.head_dim) return;
+    float most = -INFINITY;
+#pragma unroll
+    for (const float each : scratch.maxima) most = fmaxf(most, each);
+    float total = 0;
+    float weights = 0;
+#pragma unroll
+    for (int i = 0; i < kConsumerWarps; ++i) {
+      const float factor =
+          scratch.maxima[i] == -INFINITY ? 0.0F : exp2f(scratch.maxima[i] - most);
+      total = fmaf(factor, scratch.sums[i][threadIdx.x], total);
+      weights = fmaf(factor, scratch.weights[i], weights);
+    }
+    const uint32_t place = share_.head * task_.num_splits + share_.split;
+    task_.split_sums[place * task_.head_dim + threadIdx.x] = total;
+    if (threadIdx.x == 0) {
+      task_.split_maxima[2 * place] = most;
+      task_.split_maxima[2 * place + 1] = weights;
+    }
+  }
+
+  const DecodeRowTask& task_;
+  const AttentionShare& share_;
+  const C* keys_;
+  const C* values_;
+  uint32_t lanes_;  // that share a position
+  Chunk<C> key_chunks_[kBatch] = {};
+  Chunk<C> value_chunks_[kBatch] = {};
+  float max_ = -INFINITY;  // of the scores in base 2
+  float sum_ = 0;
+  float total_[kChunk] = {};
+};
+
+// Columns [column, column + 8) of the attended vector, from all splits.
+__device__ inline void merge_splits(const DecodeRowTask& task, uint32_t column,
+                                    float (&values)[kChunk]) {
+  const uint32_t head = column / task.head_dim;
+  const uint32_t first = head * task.num_splits;
+  float parts[kMaxSplits][kChunk];
+  float2 maxima[kMaxSplits];
+  float most = -INFINITY;
+#pragma unroll
+  for (uint32_t i = 0; i < kMaxSplits; ++i) {
+    maxima[i] = {-INFINITY, 0.0F};
+    if (i >= task.num_splits) continue;
+    maxima[i] = __ldcg(reinterpret_cast<const float2*>(task.split_maxima) + first + i);
+    load_floats(task.split_sums + (first + i) * task.head_dim + column % task.head_dim, parts[i]);
+  }
+#pragma unroll
+  for (const float2& each : maxima) most = fmaxf(most, each.x);
+  float weights = 0;
+#pragma unroll
+  for (float& value : values) value = 0;
+#pragma unroll
+  for (uint32_t i = 0; i < kMaxSplits; ++i) {
+    if (maxima[i].x == -INFINITY) continue;
+    const float factor = exp2f(maxima[i].x - most);
+    weights = fmaf(factor, maxima[i].y, weights);
+#pragma unroll
+    for (int d = 0; d < static_cast<int>(kChunk); ++d) {
+      values[d] = fmaf(factor, parts[i][d], values[d]);
+    }
+  }
+  const float inverse = weights > 0 ? 1.0F / weights : 0.0F;
+#pragma unroll
+  for (float& value : values) value *= inverse;
+}
+
+}  // namespace fathom::kernels::cuda

@@ -1,0 +1,168 @@
+// Which of linear's kernels runs, or the library.
+#include "kernels/linear/linear_cuda.cuh"
+
+#include "kernels/cuda/cublaslt.h"
+#include "kernels/linear/linear_choice.h"
+
+namespace fathom::kernels::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr float kGreatestF8 = 448.0F;
+// Where nothing was measured: as on an H200 with the shapes of a 7B model.
+constexpr int64_t kStreamedTokens = 32;
+// Up to so many the bits are the same: always streamed, and x stays unquantized.
+constexpr int64_t kSameBitsTokens = 8;
+
+// A block for each token: codes = x / scale with scale = max|x| / 448 (1 for a row of zeros).
+template <typename X>
+__global__ void __launch_bounds__(kThreads)
+    quantize_rows(const X* x, __nv_fp8_e4m3* codes, float* scales, int64_t in) {
+  __shared__ float shared[kWarpThreads];
+  wait_for_predecessor();
+  let_successor_start();
+  const int64_t token = blockIdx.x;
+  const X* const row = x + token * in;
+  float greatest = 0;
+  for (int64_t i = threadIdx.x; i < in; i += kThreads) greatest = fmaxf(greatest, fabsf(widen(row[i])));
+  greatest = warp_max(greatest);
+  if (threadIdx.x % kWarpThreads == 0) shared[threadIdx.x / kWarpThreads] = greatest;
+  __syncthreads();
+  greatest = warp_max(threadIdx.x % kWarpThreads < kThreads / kWarpThreads
+                          ? shared[threadIdx.x % kWarpThreads]
+                          : 0.0F);
+  const float scale = greatest > 0 ? greatest / kGreatestF8 : 1.0F;
+  if (threadIdx.x == 0) scales[token] = scale;
+  for (int64_t i = threadIdx.x; i < in; i += kThreads) {
+    codes[token * in + i] = narrow<__nv_fp8_e4m3>(widen(row[i]) / scale);
+  }
+}
+
+// Finishes what the library left: y (+)= sums * scales + bias; `sums` may be y itself.
+__global__ void __launch_bounds__(kThreads)
+    finish_sums(const __grid_constant__ LinearTask task, const void* sums, Element sum_type,
+                int64_t sum_stride) {
+  wait_for_predecessor();
+  let_successor_start();
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int64_t token = blockIdx.y;
+  if (row >= task.out) return;
+  store_sum(task, token, row, load_element(sums, sum_type, token * sum_stride + row));
+}
+
+void finish(const LinearTask& task, const void* sums, Element sum_type, int64_t sum_stride,
+            const CudaQueue& queue) {
+  const dim3 grid(static_cast<unsigned>((task.out + kThreads - 1) / kThreads),
+                  static_cast<unsigned>(task.num_tokens));
+  launch(queue, "linear, finished", {.grid = grid, .block = kThreads}, Overlap::kWithPredecessor,
+         finish_sums, task, sums, sum_type, sum_stride);
+}
+
+void add_bias(LinearTask task, const CudaQueue& queue) {
+  task.w_scales = nullptr;
+  task.x_scales = nullptr;
+  task.accumulate = false;  // what was there is in y already
+  finish(task, task.y, task.y_type, task.y_stride, queue);
+}
+
+// The token rows [first, first + count) of a task.
+LinearTask some_tokens(LinearTask task, int64_t first, int64_t count) {
+  const int64_t x_bytes = bytes_of(task.x_type);
+  const int64_t y_bytes = bytes_of(task.y_type);
+  task.x = static_cast<const char*>(task.x) + first * task.in * x_bytes;
+  task.y = static_cast<char*>(task.y) + first * task.y_stride * y_bytes;
+  if (task.x_scales != nullptr) task.x_scales += first;
+  task.num_tokens = count;
+  return task;
+}
+
+// Where the library has no products with a scale for each row: plain sums into the workspace, as
+// many tokens at a time as fit, and then the scales.
+bool multiply_unscaled(const LinearTask& task, const CudaQueue& queue) {
+  const int64_t sum_bytes = task.workspace_bytes - kMaxCublasltWorkspaceBytes;
+  const int64_t tokens_at_once = sum_bytes / (task.out * 4);
+  if (tokens_at_once < 1) return false;
+  auto* const sums = static_cast<char*>(task.workspace) + kMaxCublasltWorkspaceBytes;
+  for (int64_t first = 0; first < task.num_tokens; first += tokens_at_once) {
+    const int64_t rest = task.num_tokens - first;
+    const LinearTask part = some_tokens(task, first, rest < tokens_at_once ? rest : tokens_at_once);
+    LinearTask product = part;
+    product.w_scales = nullptr;
+    product.x_scales = nullptr;
+    product.bias = nullptr;
+    product.y = sums;
+    product.y_stride = task.out;
+    product.y_type = Element::kF32;
+    product.accumulate = false;
+    // The first fails before anything is enqueued; later ones have fewer tokens and the same needs.
+    if (!cublaslt_linear(product, nullptr, queue)) {
+      if (first == 0) return false;
+      linear_plain(part, queue);
+      continue;
+    }
+    finish(part, sums, Element::kF32, task.out, queue);
+  }
+  return true;
+}
+
+// x in fp8, in the workspace's end. False if there is no room.
+bool quantize(LinearTask& task, const CudaQueue& queue) {
+  const int64_t scale_bytes = (task.num_tokens * 4 + 255) / 256 * 256;
+  const int64_t bytes = scale_bytes + (task.num_tokens * task.in + 255) / 256 * 256;
+  if (task.workspace_bytes < bytes) return false;
+  task.workspace_bytes = (task.workspace_bytes - bytes) / 256 * 256;
+  auto* const scales =
+      reinterpret_cast<float*>(static_cast<char*>(task.workspace) + task.workspace_bytes);
+  auto* const codes =
+      reinterpret_cast<__nv_fp8_e4m3*>(reinterpret_cast<char*>(scales) + scale_bytes);
+  const LaunchShape shape{.grid = static_cast<unsigned>(task.num_tokens), .block = kThreads};
+  if (task.x_type == Element::kBF16) {
+    launch(queue, "linear, x to fp8", shape, Overlap::kWithPredecessor,
+           quantize_rows<__nv_bfloat16>, static_cast<const __nv_bfloat16*>(task.x), codes, scales,
+           task.in);
+  } else {
+    launch(queue, "linear, x to fp8", shape, Overlap::kWithPredecessor, quantize_rows<__half>,
+           static_cast<const __half*>(task.x), codes, scales, task.in);
+  }
+  task.x = codes;
+  task.x_scales = scales;
+  task.x_type = Element::kF8E4M3;
+  return true;
+}
+
+void linear_invariant(const LinearTask& task, const CudaQueue& queue) {
+  if (!fits_linear_stream(task, queue)) return linear_plain(task, queue);
+  if (task.num_tokens <= kMaxStreamTokens) return linear_stream(task, queue);
+  linear_tiles(task, queue);
+}
+
+}  // namespace
+
+bool linear_by_library(const LinearTask& task, const LinearChoice* choice, const CudaQueue& queue) {
+  const lt::Algorithm* const algorithm = choice == nullptr ? nullptr : &choice->algorithm;
+  LinearTask product = task;
+  if (task.w_type == Element::kF8E4M3 && task.x_type != Element::kF8E4M3 &&
+      !quantize(product, queue)) {
+    return false;
+  }
+  if (!cublaslt_linear(product, algorithm, queue)) {
+    return product.w_scales != nullptr && multiply_unscaled(product, queue);
+  }
+  if (product.bias != nullptr && !cublaslt_adds_bias(product)) add_bias(product, queue);
+  return true;
+}
+
+void linear(const LinearTask& task, const CudaQueue& queue) {
+  if (task.num_tokens == 0 || task.out == 0) return;
+  if (task.batch_invariant || task.num_tokens <= kSameBitsTokens) {
+    return linear_invariant(task, queue);
+  }
+  const LinearChoice* const choice = find_choice(task);
+  const bool is_streamed =
+      choice != nullptr ? choice->is_streamed : task.num_tokens <= kStreamedTokens;
+  if (is_streamed && fits_linear_stream(task, queue)) return linear_stream(task, queue);
+  if (linear_by_library(task, choice, queue)) return;
+  linear_invariant(task, queue);
+}
+
+}  // namespace fathom::kernels::cuda

@@ -1,0 +1,148 @@
+// Residual add and RMSNorm: a block for each row, which it holds in registers: one pass.
+//
+// The weight is loaded before the predecessor has ended, and the successor may start at once: at
+// batch 1 the norm is a few loads between two matrix products, and these overlap with them.
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/row.cuh"
+
+namespace fathom::kernels::cuda {
+namespace {
+
+constexpr int kElementThreads = 256;
+constexpr int kMaxThreads = 1024;
+// Rows of more octets hold several in each thread.
+constexpr int64_t kMaxSingleOctets = 512;
+constexpr int kMaxOctetsPerThread = 2;
+
+template <typename Delta>
+__device__ void add(const Delta* delta, float (&values)[kOctet]) {
+  float addends[kOctet];
+  Octet<Delta>::load(delta).widen_to(addends);
+#pragma unroll
+  for (int i = 0; i < kOctet; ++i) values[i] += addends[i];
+}
+
+__device__ float row_factor(const RmsNormTask& task, float squares) {
+  return rsqrtf(squares * (1.0F / static_cast<float>(task.hidden)) + task.epsilon);
+}
+
+template <typename Delta, typename Y, int kOctets>
+__global__ void __launch_bounds__(kOctets == 1 ? kMaxSingleOctets : kMaxThreads)
+    norm_octets(const RmsNormTask task) {
+  __shared__ float sums[kWarpThreads];
+  const int num_octets = static_cast<int>(task.hidden / kOctet);
+  const int64_t row_start = static_cast<int64_t>(blockIdx.x) * task.hidden;
+  AnyOctet weights[kOctets];
+#pragma unroll
+  for (int u = 0; u < kOctets; ++u) {
+    const int octet = u * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x);
+    if (octet < num_octets) weights[u].load(task.weight, task.weight_type, octet);
+  }
+  let_successor_start();
+  wait_for_predecessor();
+  float values[kOctets][kOctet] = {};
+  float squares = 0.0F;
+#pragma unroll
+  for (int u = 0; u < kOctets; ++u) {
+    const int octet = u * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x);
+    if (octet >= num_octets) continue;
+    const int64_t at = row_start + octet * kOctet;
+    const auto residual = Octet<float>::load(task.residual + at);
+    residual.widen_to(values[u]);
+    if (task.delta != nullptr) {
+      add(static_cast<const Delta*>(task.delta) + at, values[u]);
+      store_octet(task.residual + at, values[u]);
+    }
+#pragma unroll
+    for (int i = 0; i < kOctet; ++i) squares += values[u][i] * values[u][i];
+  }
+  const float factor = row_factor(task, block_sum(squares, sums));
+#pragma unroll
+  for (int u = 0; u < kOctets; ++u) {
+    const int octet = u * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x);
+    if (octet >= num_octets) continue;
+    float weight[kOctet];
+    weights[u].widen_to(task.weight_type, weight);
+#pragma unroll
+    for (int i = 0; i < kOctet; ++i) values[u][i] *= factor * weight[i];
+    if constexpr (sizeof(Y) > 1) {
+      store_octet(static_cast<Y*>(task.y) + row_start + octet * kOctet, values[u]);
+    }
+  }
+  if constexpr (sizeof(Y) == 1) {
+    __shared__ float maxima[kWarpThreads];
+    store_quantized_row(values, num_octets, static_cast<Y*>(task.y) + row_start,
+                        task.y_scales + blockIdx.x, maxima);
+  }
+}
+
+// Rows of any width, in as many passes as it takes: each thread reads again what it wrote itself.
+template <typename Delta, typename Y>
+__global__ void __launch_bounds__(kElementThreads) norm_elements(const RmsNormTask task) {
+  __shared__ float sums[kWarpThreads];
+  let_successor_start();
+  wait_for_predecessor();
+  const int64_t row_start = static_cast<int64_t>(blockIdx.x) * task.hidden;
+  float* residual = task.residual + row_start;
+  Y* y = static_cast<Y*>(task.y) + row_start;
+  float squares = 0.0F;
+  for (int64_t i = threadIdx.x; i < task.hidden; i += kElementThreads) {
+    float value = residual[i];
+    if (task.delta != nullptr) {
+      value += widen(static_cast<const Delta*>(task.delta)[row_start + i]);
+      residual[i] = value;
+    }
+    squares += value * value;
+  }
+  const float factor = row_factor(task, block_sum(squares, sums));
+  const auto normed = [&](int64_t i) {
+    return residual[i] * (factor * widen_at(task.weight, task.weight_type, i));
+  };
+  if constexpr (sizeof(Y) > 1) {
+    for (int64_t i = threadIdx.x; i < task.hidden; i += kElementThreads) {
+      y[i] = narrow<Y>(normed(i));
+    }
+  } else {
+    __shared__ float maxima[kWarpThreads];
+    float magnitude = 0.0F;
+    for (int64_t i = threadIdx.x; i < task.hidden; i += kElementThreads) {
+      magnitude = fmaxf(magnitude, fabsf(normed(i)));
+    }
+    const RowScale row(block_max(magnitude, maxima));
+    if (threadIdx.x == 0) task.y_scales[blockIdx.x] = row.scale();
+    for (int64_t i = threadIdx.x; i < task.hidden; i += kElementThreads) {
+      y[i] = narrow<Y>(row.quotient(normed(i)));
+    }
+  }
+}
+
+template <typename Delta, typename Y>
+void launch_norm(const RmsNormTask& task, const CudaQueue& queue) {
+  const int64_t num_octets = task.hidden / kOctet;
+  auto* kernel = norm_elements<Delta, Y>;
+  unsigned threads = kElementThreads;
+  if (task.hidden % kOctet == 0 && num_octets <= kMaxSingleOctets) {
+    kernel = norm_octets<Delta, Y, 1>;
+    threads = threads_for_octets(num_octets, 1);
+  } else if (task.hidden % kOctet == 0 && num_octets <= kMaxThreads * kMaxOctetsPerThread) {
+    kernel = norm_octets<Delta, Y, kMaxOctetsPerThread>;
+    threads = threads_for_octets(num_octets, kMaxOctetsPerThread);
+  }
+  launch(queue, "residual_rms_norm",
+         {.grid = static_cast<unsigned>(task.num_tokens), .block = threads},
+         Overlap::kWithPredecessor, kernel, task);
+}
+
+}  // namespace
+
+void residual_rms_norm(const RmsNormTask& task, const CudaQueue& queue) {
+  with_float_type(task.delta_type, [&](auto delta) {
+    if (task.y_type == Element::kF8E4M3) {
+      return launch_norm<decltype(delta), __nv_fp8_e4m3>(task, queue);
+    }
+    with_float_type(task.y_type,
+                    [&](auto y) { launch_norm<decltype(delta), decltype(y)>(task, queue); });
+  });
+}
+
+}  // namespace fathom::kernels::cuda
