@@ -34,17 +34,17 @@ class PoolRowsTest : public KernelTest {
       slots.push_back(static_cast<std::int32_t>(between(-1, 3)));  // 3 is outside, too
     }
     const Array start = normal(DType::kF32, {3, hidden});
-    Array expected = start;
+    const Array expected = copy_of(start);
     const Array slot_array = ints(slots);
     pool_rows_reference({.x = x, .slots = slot_array, .y = expected});
 
-    Array whole = start;
+    const Array whole = copy_of(start);
     OnDevice on(stream);
     pool_rows({.x = on(x), .slots = on(slot_array), .y = on(whole)}, stream);
     on.finish();
     expect_equal_bits(whole, expected);
 
-    Array parts = start;
+    const Array parts = copy_of(start);
     for (std::int64_t first = 0; first < rows;) {
       const std::int64_t count = between(1, rows - first);
       const Array part = rows_of(x, first, count);
