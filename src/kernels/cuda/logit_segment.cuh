@@ -72,10 +72,14 @@ __device__ inline float lane_max(const LaneLogits& values) {
   return most;
 }
 
-// e^((logit - max) * scale). Nothing, a NaN of 0 times infinity included, weighs 0.
+// Of the softmax at temperature 1, for weight_of: log2(e).
+inline constexpr float kScaleOfOne = 1.44269504F;
+
+// 2^((logit - max) * scale), 0 below 2^-126. The maximum is finite, the scale finite and positive.
 __device__ inline float weight_of(float logit, float max_logit, float scale) {
-  const float shifted = (logit - max_logit) * scale;
-  return shifted <= 0.0F ? expf(shifted) : 0.0F;
+  float weight;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(weight) : "f"((logit - max_logit) * scale));
+  return weight;
 }
 
 // The sum of the segment's weights, the same in each lane; 0 without a finite maximum.
@@ -100,6 +104,17 @@ __device__ inline float log_softmax(const RowSoftmax& row, float logit) {
                             log(static_cast<double>(row.sum)));
 }
 
+__device__ inline int warp_min(int value) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  return __reduce_min_sync(0xFFFFFFFFU, value);
+#else
+  for (int offset = kWarpThreads / 2; offset > 0; offset /= 2) {
+    value = min(value, __shfl_xor_sync(0xFFFFFFFFU, value, offset));
+  }
+  return value;
+#endif
+}
+
 // Shared memory of the block's reductions.
 struct BlockScratch {
   float floats[2][kWarpThreads];
@@ -112,7 +127,7 @@ __device__ inline float row_max(float value, BlockScratch& scratch) {
   value = warp_max(value);
   if (lane_index() == 0) scratch.floats[0][warp_index()] = value;
   __syncthreads();
-  return warp_max(scratch.floats[0][lane_index()]);
+  return warp_max(lane_index() < kRowWarps ? scratch.floats[0][lane_index()] : -CUDART_INF_F);
 }
 
 __device__ inline float row_sum(float value, BlockScratch& scratch) {
@@ -120,16 +135,10 @@ __device__ inline float row_sum(float value, BlockScratch& scratch) {
 }
 
 __device__ inline int row_min(int value, BlockScratch& scratch) {
-  for (int offset = kWarpThreads / 2; offset > 0; offset /= 2) {
-    value = min(value, __shfl_xor_sync(0xFFFFFFFFU, value, offset));
-  }
+  value = warp_min(value);
   if (lane_index() == 0) scratch.ints[warp_index()] = value;
   __syncthreads();
-  value = scratch.ints[lane_index()];
-  for (int offset = kWarpThreads / 2; offset > 0; offset /= 2) {
-    value = min(value, __shfl_xor_sync(0xFFFFFFFFU, value, offset));
-  }
-  return value;
+  return warp_min(lane_index() < kRowWarps ? scratch.ints[lane_index()] : INT32_MAX);
 }
 
 // The row's softmax from its segments' maxima and sums, by a block of kRowThreads.
@@ -144,7 +153,7 @@ __device__ RowSoftmax merge_segments(int num_segments, MaxOf max_of, SumOf sum_o
   float sum = 0.0F;
   if (isfinite(max_logit)) {
     for (int s = static_cast<int>(threadIdx.x); s < num_segments; s += kRowThreads) {
-      sum += sum_of(s) * weight_of(max_of(s), max_logit, 1.0F);
+      sum += sum_of(s) * weight_of(max_of(s), max_logit, kScaleOfOne);
     }
   }
   return {max_logit, row_sum(sum, scratch)};

@@ -18,6 +18,8 @@ inline constexpr int kBinBits = 11;
 inline constexpr int kNumBins = 1 << kBinBits;
 // Tokens that a block keeps in shared memory; a row with more candidates is read again instead.
 inline constexpr int kMaxCandidates = 4096;
+// So few are sorted.
+inline constexpr int kMaxSorted = 256;
 // Of the lowest finite logit.
 inline constexpr uint32_t kLowestKey = 0x00800000U;
 
@@ -93,7 +95,8 @@ __device__ Place find_place(const Mass* weights, int count, TargetOf target_of,
   if (lane_index() == kWarpThreads - 1) scratch.warp_totals[warp_index()] = before;
   if (threadIdx.x == 0) scratch.place = {-1, 0, 0};
   __syncthreads();
-  const Mass warps = warp_running_sum(scratch.warp_totals[lane_index()]);
+  const Mass warps =
+      warp_running_sum(lane_index() < kRowWarps ? scratch.warp_totals[lane_index()] : 0);
   const Mass target = target_of(__shfl_sync(0xFFFFFFFFU, warps, kWarpThreads - 1));
   const Mass warps_before = __shfl_sync(0xFFFFFFFFU, warps, max(warp_index() - 1, 0));
   before = before - own + (warp_index() > 0 ? warps_before : 0);
@@ -115,9 +118,10 @@ struct Crossing {
 
 // Elements have a distance, at most `span`, and a weight; in order of distance, where does the sum
 // of weights pass `target`? visit_all(visit) calls visit(distance, weight) for every element,
-// anywhere in the block.
-template <typename VisitAll>
-__device__ Crossing find_crossing(uint32_t span, Mass target, VisitAll visit_all,
+// anywhere in the block; before each round but the first, focus(first, last) says which distances
+// still matter.
+template <typename VisitAll, typename Focus>
+__device__ Crossing find_crossing(uint32_t span, Mass target, VisitAll visit_all, Focus focus,
                                   SelectScratch& scratch) {
   uint32_t base = 0;
   Mass before = 0;
@@ -141,34 +145,40 @@ __device__ Crossing find_crossing(uint32_t span, Mass target, VisitAll visit_all
     before += place.before;
     if (shift == 0) return {true, base, before, place.at};
     span = min(span - skipped, (1U << shift) - 1);
+    focus(base, base + span);
   }
 }
 
-// A row's tokens at or above a bound. Load: first column, LaneLogits& -> void, by a warp.
+// A row's tokens at or above a bound. Load: first column, LaneLogits& -> void, by a warp. All
+// methods are called by the whole block.
 template <typename Load>
 class Candidates {
  public:
-  // Those at or above `lowest`; segments whose maximum is below are not read. By the block.
+  // Those at or above `lowest`; segments whose maximum is below are not read.
   __device__ Candidates(Load load, const float* maxima, int num_segments, uint32_t lowest,
                         SelectScratch& scratch)
       : load_(load), maxima_(maxima), num_segments_(num_segments), scratch_(scratch) {
-    __syncthreads();
-    if (threadIdx.x == 0) scratch_.num_candidates = 0;
-    __syncthreads();
-    visit_row(lowest, [&](uint32_t key, uint32_t id) {
-      const int at = atomicAdd(&scratch_.num_candidates, 1);
-      if (at < kMaxCandidates) {
-        scratch_.keys[at] = key;
-        scratch_.ids[at] = id;
-      }
-    });
-    __syncthreads();
-    count_ = scratch_.num_candidates;
+    holds_all_ = collect(lowest, UINT32_MAX);
+    is_sorted_ = holds_all_ && count_ <= kMaxSorted;
+    if (is_sorted_) sort();
   }
 
+  // Only if they are in shared memory: others are not counted to the end.
   __device__ int count() const { return count_; }
-  __device__ int num_segments() const { return num_segments_; }
-  __device__ bool are_in_shared() const { return count_ <= kMaxCandidates; }
+  __device__ bool are_more_than(int limit) const { return !holds_all_ || count_ > limit; }
+  __device__ bool are_in_shared() const { return holds_all_; }
+  // In order of likelihood, then of id.
+  __device__ bool are_sorted() const { return is_sorted_; }
+  __device__ uint32_t key(int i) const { return scratch_.keys[i]; }
+  __device__ uint32_t id(int i) const { return scratch_.ids[i]; }
+  __device__ uint32_t last_id() const { return num_segments_ * kSegmentColumns - 1; }
+
+  // Until unfocus(), only keys in [low, high] need be visited: they may fit into shared memory
+  // where all do not.
+  __device__ void focus(uint32_t low, uint32_t high) {
+    if (!holds_all_ && !holds_focus_) holds_focus_ = collect(low, high);
+  }
+  __device__ void unfocus() { holds_focus_ = false; }
 
   // Calls visit(key, id) for each that the bound keeps, anywhere in the block, in no order.
   template <typename Visit>
@@ -176,10 +186,18 @@ class Candidates {
     const auto visit_kept = [&](uint32_t key, uint32_t id) {
       if (bound.keeps(key, id)) each(key, id);
     };
-    if (!are_in_shared()) return visit_row(bound.key, visit_kept);
-    for (int i = static_cast<int>(threadIdx.x); i < count_; i += kRowThreads) {
-      visit_kept(scratch_.keys[i], scratch_.ids[i]);
+    if (holds_all_ || holds_focus_) {
+      for (int i = static_cast<int>(threadIdx.x); i < count_; i += kRowThreads) {
+        visit_kept(scratch_.keys[i], scratch_.ids[i]);
+      }
+      return;
     }
+    visit_segments(bound.key, [&](int segment, const LaneLogits& values) {
+#pragma unroll
+      for (int i = 0; i < kLaneColumns; ++i) {
+        visit_kept(key_of(values[i]), segment * kSegmentColumns + lane_column(i, lane_index()));
+      }
+    });
   }
 
   // Calls visit(segment, logits) by whole warps, for segments with a key from `lowest` on.
@@ -194,51 +212,115 @@ class Candidates {
   }
 
  private:
-  template <typename Visit>
-  __device__ void visit_row(uint32_t lowest, Visit each) const {
-    visit_segments(lowest, [&](int segment, const LaneLogits& values) {
+  // Into shared memory; false if they do not fit.
+  __device__ bool collect(uint32_t low, uint32_t high) {
+    __syncthreads();
+    if (threadIdx.x == 0) scratch_.num_candidates = 0;
+    __syncthreads();
+    visit_segments(low, [&](int segment, const LaneLogits& values) {
+      if (__any_sync(0xFFFFFFFFU,
+                     *static_cast<volatile int*>(&scratch_.num_candidates) > kMaxCandidates)) {
+        return;
+      }
 #pragma unroll
       for (int i = 0; i < kLaneColumns; ++i) {
         const uint32_t key = key_of(values[i]);
-        if (key >= lowest) each(key, segment * kSegmentColumns + lane_column(i, lane_index()));
+        if (key < low || key > high) continue;
+        const int at = atomicAdd(&scratch_.num_candidates, 1);
+        if (at >= kMaxCandidates) continue;
+        scratch_.keys[at] = key;
+        scratch_.ids[at] = segment * kSegmentColumns + lane_column(i, lane_index());
       }
     });
+    __syncthreads();
+    count_ = scratch_.num_candidates;
+    return count_ <= kMaxCandidates;
+  }
+
+  // Each counts those before it; 4 threads share the work of one.
+  __device__ void sort() {
+    static_assert(kRowThreads % 4 == 0 && 2 * kMaxSorted <= kMaxCandidates);
+    for (int first = 0; first < count_; first += kRowThreads / 4) {
+      const int own = min(first + static_cast<int>(threadIdx.x) / 4, count_ - 1);
+      const Bound place{scratch_.keys[own], scratch_.ids[own]};
+      int rank = 0;
+      for (int i = static_cast<int>(threadIdx.x) % 4; i < count_; i += 4) {
+        rank += place.keeps(scratch_.keys[i], scratch_.ids[i]) ? 1 : 0;
+      }
+      rank += __shfl_xor_sync(0xFFFFFFFFU, rank, 1);
+      rank += __shfl_xor_sync(0xFFFFFFFFU, rank, 2);
+      // It keeps itself: ranks count from 1.
+      scratch_.keys[kMaxSorted + rank - 1] = place.key;
+      scratch_.ids[kMaxSorted + rank - 1] = place.last_id;
+    }
+    __syncthreads();
+    for (int i = static_cast<int>(threadIdx.x); i < count_; i += kRowThreads) {
+      scratch_.keys[i] = scratch_.keys[kMaxSorted + i];
+      scratch_.ids[i] = scratch_.ids[kMaxSorted + i];
+    }
+    __syncthreads();
   }
 
   Load load_;
   const float* maxima_;
   int num_segments_;
   int count_ = 0;
+  bool holds_all_ = false;    // the candidates in shared memory are
+  bool holds_focus_ = false;  // those of the focus are
+  bool is_sorted_ = false;
   SelectScratch& scratch_;
 };
+
+// narrow() of candidates that are sorted.
+template <typename Load, typename WeightOf>
+__device__ Bound narrow_sorted(const Candidates<Load>& candidates, Bound bound, Mass target,
+                               WeightOf weight_of_key, SelectScratch& scratch) {
+  __syncthreads();
+  for (int i = static_cast<int>(threadIdx.x); i < candidates.count(); i += kRowThreads) {
+    const uint32_t key = candidates.key(i);
+    scratch.bins[i] = bound.keeps(key, candidates.id(i)) ? weight_of_key(key) : 0;
+  }
+  const Place last =
+      find_place(scratch.bins, candidates.count(), [&](Mass) { return target; }, scratch);
+  if (last.index < 0) return bound;
+  return {candidates.key(last.index), candidates.id(last.index)};
+}
 
 // Of the candidates that `bound` keeps, in order of likelihood and then of id, the fewest whose
 // weights together pass `target`: all if they do not. No key is above top_key.
 template <typename Load, typename WeightOf>
-__device__ Bound narrow(const Candidates<Load>& candidates, Bound bound, uint32_t top_key,
-                        Mass target, WeightOf weight_of_key, SelectScratch& scratch) {
+__device__ Bound narrow(Candidates<Load>& candidates, Bound bound, uint32_t top_key, Mass target,
+                        WeightOf weight_of_key, SelectScratch& scratch) {
+  if (candidates.are_sorted()) {
+    return narrow_sorted(candidates, bound, target, weight_of_key, scratch);
+  }
   const Crossing crossing = find_crossing(
       top_key - bound.key, target,
       [&](auto visit) {
         candidates.visit(bound,
                          [&](uint32_t key, uint32_t) { visit(top_key - key, weight_of_key(key)); });
       },
+      [&](uint32_t first, uint32_t last) { candidates.focus(top_key - last, top_key - first); },
       scratch);
   if (!crossing.is_found) return bound;
   const uint32_t key = top_key - crossing.distance;
-  const Bound ties{key, key == bound.key ? bound.last_id : UINT32_MAX};
+  Bound result{key, key == bound.key ? bound.last_id : UINT32_MAX};
   const Mass each = weight_of_key(key);
   const Mass num_wanted = (target - crossing.before) / each + 1;
-  if (num_wanted * each >= crossing.at) return ties;
-  const Crossing last = find_crossing(
-      kSegmentColumns * (static_cast<uint32_t>(candidates.num_segments())) - 1, num_wanted - 1,
-      [&](auto visit) {
-        candidates.visit(ties, [&](uint32_t other_key, uint32_t id) {
-          if (other_key == key) visit(id, 1);
-        });
-      },
-      scratch);
-  return {key, last.distance};
+  if (num_wanted * each < crossing.at) {
+    // Not all of the equal ones: the lowest ids.
+    const Crossing last = find_crossing(
+        candidates.last_id(), num_wanted - 1,
+        [&](auto visit) {
+          candidates.visit(result, [&](uint32_t other_key, uint32_t id) {
+            if (other_key == key) visit(id, 1);
+          });
+        },
+        [](uint32_t, uint32_t) {}, scratch);
+    result.last_id = last.distance;
+  }
+  candidates.unfocus();
+  return result;
 }
 
 // The k-th greatest of the segments' maxima, which the k-th greatest logit is not below; -infinity

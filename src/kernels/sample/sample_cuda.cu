@@ -13,6 +13,8 @@ namespace {
 
 constexpr int kSummaryWarps = 8;
 constexpr int kNoToken = INT32_MAX;
+// Times -infinity it is no NaN, and finite logits weigh the same.
+constexpr float kLeastScale = 0x1.0p-126F;
 
 // Of one segment, in the workspace. After the adjustments: maximum, its first column, and the mass
 // beside it if the row draws from all tokens; before them: maximum and sum.
@@ -28,7 +30,7 @@ constexpr int64_t kSummaryFloats = sizeof(SegmentSummary) / sizeof(float);
 // What a row draws by.
 struct Filters {
   float temperature;  // 0: greedy
-  float scale;        // its inverse, finite
+  float scale;        // for weight_of
   int top_k;          // 0 is off
   float top_p;
   float min_p;
@@ -38,7 +40,7 @@ __device__ Filters filters_of(const SampleTask& task, int64_t row) {
   const float temperature = task.temperature[row];
   const int top_k = task.top_k[row];
   return {.temperature = temperature,
-          .scale = fminf(1.0F / temperature, CUDART_MAX_NORMAL_F),
+          .scale = fminf(fmaxf(kScaleOfOne / temperature, kLeastScale), CUDART_MAX_NORMAL_F),
           .top_k = top_k > 0 && top_k < task.num_valid_tokens ? top_k : 0,
           .top_p = task.top_p[row],
           .min_p = task.min_p[row]};
@@ -50,12 +52,11 @@ __device__ int first_column_of(const LaneLogits& values, int first, float wanted
   for (int i = kLaneColumns - 1; i >= 0; --i) {
     if (values[i] == wanted) column = first + lane_column(i, lane_index());
   }
-  for (int offset = kWarpThreads / 2; offset > 0; offset /= 2) {
-    column = min(column, __shfl_xor_sync(0xFFFFFFFFU, column, offset));
-  }
-  return column;
+  return warp_min(column);
 }
 
+// kMayAdjust: whether any row has adjustments.
+template <bool kMayAdjust>
 __global__ void __launch_bounds__(kSummaryWarps* kWarpThreads)
     summarize_segments(SampleTask task, int num_segments) {
   wait_for_predecessor();
@@ -67,19 +68,23 @@ __global__ void __launch_bounds__(kSummaryWarps* kWarpThreads)
   LaneLogits values;
   load_segment(logit_row(task.logits, row_index, task.vocab_rows, task.num_valid_tokens), first,
                values);
-  const AdjustedRow row = adjusted_row(task, row_index);
   const Filters filters = filters_of(task, row_index);
   SegmentSummary summary{};
   summary.raw_max = warp_max(lane_max(values));
-  summary.raw_sum = segment_mass(values, summary.raw_max, 1.0F);
+  summary.raw_sum = segment_mass(values, summary.raw_max, kScaleOfOne);
   summary.max_logit = summary.raw_max;
-  if (row.is_adjusted()) {
-    adjust_segment(row, first, values);
-    summary.max_logit = warp_max(lane_max(values));
+  bool is_adjusted = false;
+  if constexpr (kMayAdjust) {
+    const AdjustedRow row = adjusted_row(task, row_index);
+    is_adjusted = row.is_adjusted();
+    if (is_adjusted) {
+      adjust_segment(row, first, values);
+      summary.max_logit = warp_max(lane_max(values));
+    }
   }
   summary.first_of_max = first_column_of(values, first, summary.max_logit);
   if (filters.temperature > 0.0F && filters.top_k == 0) {
-    summary.mass = filters.scale == 1.0F && !row.is_adjusted()
+    summary.mass = filters.scale == kScaleOfOne && !is_adjusted
                        ? summary.raw_sum
                        : segment_mass(values, summary.max_logit, filters.scale);
   }
@@ -89,11 +94,13 @@ __global__ void __launch_bounds__(kSummaryWarps* kWarpThreads)
 }
 
 // Loads a segment of the row after its adjustments.
+template <bool kMayAdjust>
 struct LoadAdjusted {
+  LogitRow raw;
   const AdjustedRow* row;
   __device__ void operator()(int first, LaneLogits& values) const {
-    load_segment(row->raw, first, values);
-    adjust_segment(*row, first, values);
+    load_segment(raw, first, values);
+    if constexpr (kMayAdjust) adjust_segment(*row, first, values);
   }
 };
 
@@ -129,7 +136,7 @@ size_t row_shared_bytes(int num_segments) {
 __device__ uint32_t key_of_weight(const Filters& filters, float max_logit, double least) {
   if (!(least > 0.0)) return kLowestKey;
   // Rounding moves neither the exponent by as much as the 0.999 does, nor the sum by 1e-6.
-  const auto lower = static_cast<float>(log(least * 0.999)) * filters.temperature;
+  const float lower = log2f(static_cast<float>(least) * 0.999F) / filters.scale;
   const float bound = max_logit + lower - fabsf(max_logit) * 1e-6F;
   return max(key_of(fmaxf(bound, -CUDART_MAX_NORMAL_F)), kLowestKey);
 }
@@ -166,7 +173,7 @@ __device__ Mass block_mass(Mass own, Mass& total) {
 }
 
 template <typename Load>
-__device__ Bound filter(const Candidates<Load>& candidates, const Filters& filters, float max_logit,
+__device__ Bound filter(Candidates<Load>& candidates, const Filters& filters, float max_logit,
                         double total, uint32_t lowest, SelectScratch& scratch) {
   const uint32_t top_key = key_of(max_logit);
   const auto mass_of_key = [&](uint32_t key) {
@@ -174,7 +181,7 @@ __device__ Bound filter(const Candidates<Load>& candidates, const Filters& filte
   };
   Bound bound{lowest, UINT32_MAX};
   if (filters.top_k > 0) {
-    if (candidates.count() > filters.top_k) {
+    if (candidates.are_more_than(filters.top_k)) {
       bound = narrow(
           candidates, bound, top_key, static_cast<Mass>(filters.top_k - 1),
           [](uint32_t) { return Mass{1}; }, scratch);
@@ -221,103 +228,103 @@ __device__ void weigh_segments(const Candidates<Load>& candidates, const Kept& k
 }
 
 // By a warp: the first token of the segment at which the kept mass up to it passes `target`; the
-// last that has any if rounding left a crumb; kNoToken if none has.
-__device__ int find_token(const LaneLogits& values, int first, const Kept& kept, float scale,
+// last that has any if rounding left a crumb; kNoToken if none has. `values` become weights.
+__device__ int find_token(LaneLogits& values, int first, const Kept& kept, float scale,
                           float max_logit, Mass target) {
+  constexpr int kNumPacks = kLaneColumns / 4;
   int last = -1;
+  Mass own[kNumPacks];
+  Mass up_to[kNumPacks];
+#pragma unroll
+  for (int pack = 0; pack < kNumPacks; ++pack) {
+    own[pack] = 0;
+#pragma unroll
+    for (int i = 4 * pack; i < 4 * pack + 4; ++i) {
+      const int column = first + lane_column(i, lane_index());
+      const float weight = weight_of(values[i], max_logit, scale);
+      const bool is_kept = kept.bound.keeps(key_of(values[i]), column) && weight >= kept.min_weight;
+      values[i] = is_kept ? weight : 0.0F;
+      const Mass mass = mass_of(values[i]);
+      if (mass > 0) last = column;
+      own[pack] += mass;
+    }
+    up_to[pack] = warp_running_sum(own[pack]);
+  }
   Mass before = 0;
 #pragma unroll
-  for (int i = 0; i < kLaneColumns; i += 4) {
-    Mass masses[4];
-    Mass own = 0;
-#pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      const int column = first + lane_column(i + k, lane_index());
-      const float weight = weight_of(values[i + k], max_logit, scale);
-      const bool is_kept =
-          kept.bound.keeps(key_of(values[i + k]), column) && weight >= kept.min_weight;
-      masses[k] = is_kept ? mass_of(weight) : 0;
-      own += masses[k];
-      if (masses[k] > 0) last = column;
-    }
-    const Mass up_to = before + warp_running_sum(own);
-    const uint32_t passed = __ballot_sync(0xFFFFFFFFU, up_to > target);
+  for (int pack = 0; pack < kNumPacks; ++pack) {
+    const uint32_t passed = __ballot_sync(0xFFFFFFFFU, before + up_to[pack] > target);
     if (passed != 0) {
-      Mass sum = up_to - own;
-      int column = first + lane_column(i, lane_index());
+      Mass sum = before + up_to[pack] - own[pack];
+      int column = first + lane_column(4 * pack, lane_index());
 #pragma unroll
-      for (int k = 0; k < 3; ++k) {
-        sum += masses[k];
+      for (int i = 4 * pack; i < 4 * pack + 3; ++i) {
+        sum += mass_of(values[i]);
         column += sum <= target ? 1 : 0;
       }
       return __shfl_sync(0xFFFFFFFFU, column, __ffs(static_cast<int>(passed)) - 1);
     }
-    before = __shfl_sync(0xFFFFFFFFU, up_to, kWarpThreads - 1);
+    before += __shfl_sync(0xFFFFFFFFU, up_to[pack], kWarpThreads - 1);
   }
-  for (int offset = kWarpThreads / 2; offset > 0; offset /= 2) {
-    last = max(last, __shfl_xor_sync(0xFFFFFFFFU, last, offset));
-  }
+  last = -warp_min(-last);
   return last >= 0 ? last : kNoToken;
 }
 
+// What a block knows of its row.
+struct Row {
+  LogitRow raw;
+  const AdjustedRow* adjusted;
+  Filters filters;
+  Mass uniform;  // 32 bits
+  Likeliest likeliest;
+  const SegmentSummary* summaries;
+  int num_segments;
+};
+
 // Draws by the masses of the segments; valid in the first warp.
-__device__ int draw(const SampleTask& task, int64_t row_index, const LoadAdjusted& load,
-                    const Kept& kept, const Filters& filters, const Likeliest& likeliest,
-                    int num_segments, const RowShared& shared) {
-  const Mass uniform = philox_bits(task.seeds[row_index], task.counters[row_index]);
+template <typename Load>
+__device__ int draw(const Row& row, const Load& load, const Kept& kept, const RowShared& shared) {
   Mass target = 0;
   const Place place = find_place(
-      shared.masses, num_segments,
-      [&](Mass total) { return target = __umul64hi(total, uniform << 32); }, *shared.select);
-  if (warp_index() != 0 || place.index < 0) return likeliest.token;
+      shared.masses, row.num_segments,
+      [&](Mass total) { return target = __umul64hi(total, row.uniform << 32); }, *shared.select);
+  if (warp_index() != 0 || place.index < 0) return row.likeliest.token;
   const int first = place.index * kSegmentColumns;
   LaneLogits values;
   load(first, values);
-  const int token =
-      find_token(values, first, kept, filters.scale, likeliest.logit, target - place.before);
-  return token == kNoToken ? likeliest.token : token;
+  const int token = find_token(values, first, kept, row.filters.scale, row.likeliest.logit,
+                               target - place.before);
+  return token == kNoToken ? row.likeliest.token : token;
 }
 
-// The token of a row that draws.
-__device__ int draw_filtered(const SampleTask& task, int64_t row_index, const AdjustedRow& row,
-                             const Filters& filters, const Likeliest& likeliest,
-                             const SegmentSummary* summaries, int num_segments,
-                             const RowShared& shared) {
-  const LoadAdjusted load{&row};
+// The token of a row that is not greedy.
+template <bool kMayAdjust>
+__device__ int draw_filtered(const SampleTask& task, const Row& row, const RowShared& shared) {
+  const LoadAdjusted<kMayAdjust> load{row.raw, row.adjusted};
+  const Filters& filters = row.filters;
+  const float max_logit = row.likeliest.logit;
   Kept kept{.bound = {kLowestKey, UINT32_MAX}, .min_weight = filters.min_p};
   float own = 0.0F;
-  for (int s = static_cast<int>(threadIdx.x); s < num_segments; s += kRowThreads) {
-    const float mass =
-        summaries[s].mass * weight_of(summaries[s].max_logit, likeliest.logit, filters.scale);
+  for (int s = static_cast<int>(threadIdx.x); s < row.num_segments; s += kRowThreads) {
+    const SegmentSummary& summary = row.summaries[s];
+    const float mass = summary.mass * weight_of(summary.max_logit, max_logit, filters.scale);
     own += mass;
     shared.masses[s] = mass_of(mass);
-    shared.maxima[s] = summaries[s].max_logit;
+    shared.maxima[s] = summary.max_logit;
   }
   if (filters.top_k > 0 || filters.top_p < 1.0F || filters.min_p > 0.0F) {
     const double total = row_sum(own, shared.select->block);
     const uint32_t lowest =
-        lowest_candidate(task, filters, likeliest.logit, total, num_segments, shared);
-    const Candidates candidates(load, shared.maxima, num_segments, lowest, *shared.select);
-    kept.bound = filter(candidates, filters, likeliest.logit, total, lowest, *shared.select);
-    weigh_segments(candidates, kept, filters, likeliest.logit, num_segments, shared.masses);
+        lowest_candidate(task, filters, max_logit, total, row.num_segments, shared);
+    Candidates candidates(load, shared.maxima, row.num_segments, lowest, *shared.select);
+    kept.bound = filter(candidates, filters, max_logit, total, lowest, *shared.select);
+    weigh_segments(candidates, kept, filters, max_logit, row.num_segments, shared.masses);
   }
-  return draw(task, row_index, load, kept, filters, likeliest, num_segments, shared);
+  return draw(row, load, kept, shared);
 }
 
-__global__ void __launch_bounds__(kRowThreads, 1) draw_tokens(SampleTask task, int num_segments) {
-  wait_for_predecessor();
-  let_successor_start();
-  const RowShared shared = row_shared(num_segments);
-  const int64_t row_index = blockIdx.x;
-  const auto* summaries =
-      reinterpret_cast<const SegmentSummary*>(task.workspace) + row_index * num_segments;
-  const AdjustedRow row = adjusted_row(task, row_index);
-  const Filters filters = filters_of(task, row_index);
-  BlockScratch& scratch = shared.select->block;
-  const RowSoftmax softmax = merge_segments(
-      num_segments, [&](int s) { return summaries[s].raw_max; },
-      [&](int s) { return summaries[s].raw_sum; }, scratch);
-  __syncthreads();
+__device__ Likeliest likeliest_of(const SegmentSummary* summaries, int num_segments,
+                                  BlockScratch& scratch) {
   Likeliest likeliest{-CUDART_INF_F, kNoToken};
   for (int s = static_cast<int>(threadIdx.x); s < num_segments; s += kRowThreads) {
     likeliest.logit = fmaxf(likeliest.logit, summaries[s].max_logit);
@@ -329,17 +336,42 @@ __global__ void __launch_bounds__(kRowThreads, 1) draw_tokens(SampleTask task, i
     }
   }
   likeliest.token = row_min(likeliest.token, scratch);
-  int token = likeliest.token;
-  if (likeliest.logit == -CUDART_INF_F) {
+  return likeliest;
+}
+
+template <bool kMayAdjust>
+__global__ void __launch_bounds__(kRowThreads, 1) draw_tokens(SampleTask task, int num_segments) {
+  wait_for_predecessor();
+  let_successor_start();
+  const RowShared shared = row_shared(num_segments);
+  const int64_t index = blockIdx.x;
+  Row row{};
+  row.num_segments = num_segments;
+  row.summaries = reinterpret_cast<const SegmentSummary*>(task.workspace) + index * num_segments;
+  row.filters = filters_of(task, index);
+  row.uniform = philox_bits(task.seeds[index], task.counters[index]);
+  row.raw = logit_row(task.logits, index, task.vocab_rows, task.num_valid_tokens);
+  if constexpr (kMayAdjust) {
+    // Not in registers: filters need them.
+    __shared__ AdjustedRow adjusted;
+    if (threadIdx.x == 0) adjusted = adjusted_row(task, index);
+    row.adjusted = &adjusted;
+  }
+  BlockScratch& scratch = shared.select->block;
+  const RowSoftmax softmax = merge_segments(
+      num_segments, [&](int s) { return row.summaries[s].raw_max; },
+      [&](int s) { return row.summaries[s].raw_sum; }, scratch);
+  __syncthreads();
+  row.likeliest = likeliest_of(row.summaries, num_segments, scratch);
+  int token = row.likeliest.token;
+  if (row.likeliest.logit == -CUDART_INF_F) {
     token = -1;
-  } else if (filters.temperature > 0.0F && isfinite(likeliest.logit)) {
-    token =
-        draw_filtered(task, row_index, row, filters, likeliest, summaries, num_segments, shared);
+  } else if (row.filters.temperature > 0.0F && isfinite(row.likeliest.logit)) {
+    token = draw_filtered<kMayAdjust>(task, row, shared);
   }
   if (threadIdx.x == 0) {
-    task.tokens[row_index] = token;
-    task.logprobs[row_index] =
-        token >= 0 ? log_softmax(softmax, row.raw.logits[token]) : -CUDART_INF_F;
+    task.tokens[index] = token;
+    task.logprobs[index] = token >= 0 ? log_softmax(softmax, row.raw.logits[token]) : -CUDART_INF_F;
   }
 }
 
@@ -353,12 +385,16 @@ void sample(const SampleTask& task, const CudaQueue& queue) {
   const int num_segments = num_segments_of(task.num_valid_tokens);
   const auto num_rows = static_cast<unsigned>(task.num_rows);
   const auto num_blocks = static_cast<unsigned>((num_segments + kSummaryWarps - 1) / kSummaryWarps);
+  const bool may_adjust =
+      task.penalty_slots != nullptr || task.bias_starts != nullptr || task.mask_rows != nullptr;
   launch(queue, "sample: segments",
          {.grid = {num_blocks, num_rows, 1}, .block = kSummaryWarps * kWarpThreads},
-         Overlap::kWithPredecessor, summarize_segments, task, num_segments);
+         Overlap::kWithPredecessor,
+         may_adjust ? summarize_segments<true> : summarize_segments<false>, task, num_segments);
   launch(queue, "sample: draw",
          {.grid = num_rows, .block = kRowThreads, .shared_bytes = row_shared_bytes(num_segments)},
-         Overlap::kWithPredecessor, draw_tokens, task, num_segments);
+         Overlap::kWithPredecessor, may_adjust ? draw_tokens<true> : draw_tokens<false>, task,
+         num_segments);
 }
 
 }  // namespace fathom::kernels::cuda

@@ -73,7 +73,7 @@ class WideSampleTest : public SampleTest {
             {1e-3F, 0, 1.0F, 0.0F},   {1.0F, 1, 1.0F, 0.0F},      {1.0F, 50, 1.0F, 0.0F},
             {1e6F, 5000, 1.0F, 0.0F}, {0.7F, above, 0.9F, 0.0F},  {1.0F, 0, 1e-6F, 0.0F},
             {1.0F, 0, 0.95F, 0.0F},   {1e6F, 0, 0.95F, 0.0F},     {1.0F, 0, 0.9999999F, 0.0F},
-            {1.0F, 0, 1.0F, 0.05F},   {1e6F, 0, 1.0F, 1.0F},      {1.0F, 0, 0.95F, 0.01F},
+            {1.0F, 0, 1.0F, 0.05F},   {1.0F, 0, 1.0F, 1.0F},      {1.0F, 0, 0.95F, 0.01F},
             {0.7F, 200, 0.9F, 0.0F},  {1.0F, 5000, 0.5F, 0.001F}, {1e30F, 70'000, 0.5F, 0.0F},
             {1e-30F, 3, 0.5F, 0.5F},  {2.0F, 0, 0.3F, 1e-9F}};
   }
@@ -179,10 +179,11 @@ TEST_F(WideSampleTest, ARowDoesNotDependOnTheBatch) {
   }
   for_each_wide_device([&](device::Stream& stream) {
     run(parameters, logits, kVocab, nullptr, stream);
-    const Parameters together = parameters;
+    const Array tokens = parameters.tokens;
+    const Array logprobs = parameters.logprobs;
     run(parameters, logits, kVocab, nullptr, stream);
-    expect_equal_bits(parameters.tokens, together.tokens);
-    expect_equal_bits(parameters.logprobs, together.logprobs);
+    expect_equal_bits(parameters.tokens, tokens);
+    expect_equal_bits(parameters.logprobs, logprobs);
     for (std::int64_t row = 0; row < rows; ++row) {
       const Filter& each = asked[static_cast<std::size_t>(row)];
       Parameters alone(1);
@@ -191,8 +192,8 @@ TEST_F(WideSampleTest, ARowDoesNotDependOnTheBatch) {
       Array own(DType::kF32, {1, kVocab});
       std::copy_n(logits.view().as<float>() + row * kVocab, kVocab, own.view().as<float>());
       run(alone, own, kVocab, nullptr, stream);
-      EXPECT_EQ(alone.token(0), together.token(row)) << "row " << row;
-      EXPECT_EQ(alone.logprobs[0], together.logprobs[row]) << "row " << row;
+      EXPECT_EQ(alone.token(0), tokens.view().as<std::int32_t>()[row]) << "row " << row;
+      EXPECT_EQ(alone.logprobs[0], logprobs[row]) << "row " << row;
     }
   });
 }

@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(kRowThreads) score_rows(TokenLogprobsTask task
     LaneLogits values;
     load_segment(row, s * kSegmentColumns, values);
     const float max_logit = warp_max(lane_max(values));
-    const float sum = segment_mass(values, max_logit, 1.0F);
+    const float sum = segment_mass(values, max_logit, kScaleOfOne);
     if (lane_index() == 0) {
       maxima[s] = max_logit;
       sums[s] = sum;

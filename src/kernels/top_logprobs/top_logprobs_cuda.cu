@@ -48,9 +48,9 @@ __device__ void list_likeliest(const TopLogprobsTask& task, const LoadRaw& load,
   const int k = static_cast<int>(task.k);
   const uint32_t lowest =
       max(key_of(kth_maximum(maxima, num_segments, k, shared.select)), kLowestKey);
-  const Candidates candidates(load, maxima, num_segments, lowest, shared.select);
+  Candidates candidates(load, maxima, num_segments, lowest, shared.select);
   Bound bound{lowest, UINT32_MAX};
-  if (candidates.count() > k) {
+  if (candidates.are_more_than(k)) {
     bound = narrow(
         candidates, bound, key_of(softmax.max_logit), static_cast<Mass>(k - 1),
         [](uint32_t) { return Mass{1}; }, shared.select);
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kRowThreads, 1)
     LaneLogits values;
     load_segment(row, s * kSegmentColumns, values);
     const float max_logit = warp_max(lane_max(values));
-    const float sum = segment_mass(values, max_logit, 1.0F);
+    const float sum = segment_mass(values, max_logit, kScaleOfOne);
 #pragma unroll
     for (const float value : values) num_greater += value > target_logit ? 1 : 0;
     if (lane_index() == 0) {
