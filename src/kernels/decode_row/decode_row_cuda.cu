@@ -71,24 +71,35 @@ class GridBarrier {
   uint64_t target_ = 0;
 };
 
+// Fetches what the consumers will read of a layer besides its matrices into the L2 cache: a miss
+// there would last for all of them.
+__device__ void prefetch_layer(const DecodeRowTask& task, const DecodeRowLayerTask& layer,
+                               const AttentionShare& share) {
+  const uint32_t norm_bytes = task.hidden * 2;
+  if (blockIdx.x == 0) prefetch_to_l2(layer.attention_norm, norm_bytes);
+  if (blockIdx.x == 1) prefetch_to_l2(layer.mlp_norm, norm_bytes);
+  if (!share.is_any) return;
+  const uint32_t element_bytes = task.cache_type == Element::kF8E4M3 ? 1 : 2;
+  const uint32_t kv_head = share.head / (task.num_heads / task.num_kv_heads);
+  for (uint32_t at = share.first; at < share.end;) {
+    const uint32_t next = min((at / task.block_tokens + 1) * task.block_tokens, share.end);
+    const int64_t offset = cache_offset(task, kv_head, at) * element_bytes;
+    const uint32_t num_bytes = (next - at) * task.head_dim * element_bytes;
+    prefetch_to_l2(static_cast<const char*>(layer.keys) + offset, num_bytes);
+    prefetch_to_l2(static_cast<const char*>(layer.values) + offset, num_bytes);
+    at = next;
+  }
+}
+
 __device__ void produce(const DecodeRowTask& task, char* ring, StreamBarriers& barriers,
                         const AttentionShare& share) {
   WeightProducer producer(ring, task.ring_bytes, barriers);
-  const uint32_t element_bytes = task.cache_type == Element::kF8E4M3 ? 1 : 2;
+  if (blockIdx.x == 2 && threadIdx.x % kWarpThreads == 0) {
+    prefetch_to_l2(task.final_norm, task.hidden * 2);
+  }
   for (uint32_t layer = 0; layer < task.num_layers; ++layer) {
     const DecodeRowLayerTask& pointers = task.layers[layer];
-    // The keys and values of earlier steps, in time for this layer's attention.
-    if (share.is_any && threadIdx.x % kWarpThreads == 0) {
-      const uint32_t kv_head = share.head / (task.num_heads / task.num_kv_heads);
-      for (uint32_t at = share.first; at < share.end;) {
-        const uint32_t next = min((at / task.block_tokens + 1) * task.block_tokens, share.end);
-        const int64_t offset = cache_offset(task, kv_head, at) * element_bytes;
-        const uint32_t num_bytes = (next - at) * task.head_dim * element_bytes;
-        prefetch_to_l2(static_cast<const char*>(pointers.keys) + offset, num_bytes);
-        prefetch_to_l2(static_cast<const char*>(pointers.values) + offset, num_bytes);
-        at = next;
-      }
-    }
+    if (threadIdx.x % kWarpThreads == 0) prefetch_layer(task, pointers, share);
     for (uint32_t i = 0; i < kNumLayerMatrices; ++i) {
       producer.copy_matrix(task.matrices[i], pointers.weights[i], layer);
     }
@@ -98,10 +109,17 @@ __device__ void produce(const DecodeRowTask& task, char* ring, StreamBarriers& b
 
 // What a lane of the finishing warp needs besides its two rows' sums, fetched while the weights
 // are still on their way.
+// Nothing is computed with it before the sums are there: that would wait for it.
+template <typename T>
 struct Prepared {
-  float low_scale, high_scale;
-  float low_add, high_add;  // bias, or the residual
-  float cosine, sine;
+  float low_scale = 1;
+  float high_scale = 1;
+  float low_residual = 0;
+  float high_residual = 0;
+  T low_bias{};
+  T high_bias{};
+  float cosine = 0;
+  float sine = 0;
 };
 
 template <typename T, typename C>
@@ -110,9 +128,9 @@ class RowFinisher {
   __device__ explicit RowFinisher(const DecodeRowTask& task)
       : task_(task), position_(task.positions[0]), slot_(task.slots[0]) {}
 
-  __device__ Prepared prepare(uint32_t kind, const DecodeRowLayerTask& layer, const float* scales,
+  __device__ Prepared<T> prepare(uint32_t kind, const DecodeRowLayerTask& layer, const float* scales,
                               uint32_t low_row, uint32_t high_row) const {
-    Prepared p{1, 1, 0, 0, 0, 0};
+    Prepared<T> p;
     if (scales != nullptr) {
       p.low_scale = __ldg(scales + low_row);
       p.high_scale = __ldg(scales + high_row);
@@ -120,22 +138,22 @@ class RowFinisher {
     if (kind == 0) {
       const auto* bias = static_cast<const T*>(layer.qkv_bias);
       if (bias != nullptr) {
-        p.low_add = widen(bias[low_row]);
-        p.high_add = widen(bias[high_row]);
+        p.low_bias = bias[low_row];
+        p.high_bias = bias[high_row];
       }
       const uint32_t half = task_.head_dim / 2;
       const float* turn = task_.cos_sin + static_cast<int64_t>(position_) * task_.head_dim;
       p.cosine = __ldg(turn + low_row % half);
       p.sine = __ldg(turn + half + low_row % half);
     } else if (kind == 1 || kind == 3) {
-      p.low_add = __ldcg(task_.residual + low_row);
-      p.high_add = __ldcg(task_.residual + high_row);
+      p.low_residual = __ldcg(task_.residual + low_row);
+      p.high_residual = __ldcg(task_.residual + high_row);
     }
     return p;
   }
 
   // Two rows of queries, keys or values: i and i + head_dim / 2 of a head.
-  __device__ void finish_qkv(const Prepared& p, const DecodeRowLayerTask& layer, uint32_t row,
+  __device__ void finish_qkv(const Prepared<T>& p, const DecodeRowLayerTask& layer, uint32_t row,
                              float low, float high) const {
     const uint32_t head = row / task_.head_dim;
     const uint32_t half = task_.head_dim / 2;
@@ -161,19 +179,21 @@ class RowFinisher {
     to[half] = narrow<C>(is_key ? turned_high : high);
   }
 
-  __device__ void finish(uint32_t kind, const Prepared& p, const DecodeRowLayerTask& layer,
+  __device__ void finish(uint32_t kind, const Prepared<T>& p, const DecodeRowLayerTask& layer,
                          uint32_t low_row, uint32_t high_row, bool has_high, float low,
                          float high) const {
-    low = fmaf(low, p.low_scale, p.low_add);
-    high = fmaf(high, p.high_scale, p.high_add);
-    if (kind == 0) return finish_qkv(p, layer, low_row, low, high);
+    low *= p.low_scale;
+    high *= p.high_scale;
+    if (kind == 0) {
+      return finish_qkv(p, layer, low_row, low + widen(p.low_bias), high + widen(p.high_bias));
+    }
     if (kind == 2) {
-      static_cast<T*>(task_.gated)[low_row] = narrow<T>(low / (1.0F + expf(-low)) * high);
+      static_cast<T*>(task_.gated)[low_row] = narrow<T>(__fdividef(low, 1.0F + __expf(-low)) * high);
       return;
     }
     float* to = kind == kHeadMatrix ? task_.logits : task_.residual;
-    to[low_row] = low;
-    if (has_high) to[high_row] = high;
+    to[low_row] = low + p.low_residual;
+    if (has_high) to[high_row] = high + p.high_residual;
   }
 
  private:
@@ -192,7 +212,8 @@ class Consumer {
         share_(share),
         weights_(ring, task.ring_bytes, shared.stream, shared.partials),
         grid_(task.barrier, task.num_layers),
-        finisher_(task) {}
+        finisher_(task),
+        inverse_hidden_(1.0F / static_cast<float>(task.hidden)) {}
 
   __device__ void run() {
     embed();
@@ -340,7 +361,7 @@ class Consumer {
     squares = 0;
 #pragma unroll
     for (const float each : shared_.warp_sums) squares += each;
-    const float factor = 1.0F / sqrtf(squares / static_cast<float>(task_.hidden) + task_.epsilon);
+    const float factor = rsqrtf(squares * inverse_hidden_ + task_.epsilon);
     float weights[kOctet];
     widen_octet(norm_octet, weights);
 #pragma unroll
@@ -403,7 +424,7 @@ class Consumer {
       return finisher_.prepare(kind, pointers, scales, row_of(matrix, units, index),
                                high_row(index));
     };
-    const auto finish = [&](const Prepared& prepared, uint32_t index, float low, float high) {
+    const auto finish = [&](const Prepared<T>& prepared, uint32_t index, float low, float high) {
       finisher_.finish(kind, prepared, pointers, row_of(matrix, units, index), high_row(index),
                        index + 1 < num_rows, low, high);
     };
@@ -417,6 +438,7 @@ class Consumer {
   WeightConsumer weights_;
   GridBarrier grid_;
   RowFinisher<T, C> finisher_;
+  float inverse_hidden_;
 };
 
 template <typename T, typename C, int kInnerSteps>
@@ -456,7 +478,9 @@ void launch_step(const DecodeRowTask& task, const CudaQueue& queue) {
   const LaunchShape shape{.grid = static_cast<unsigned>(queue.num_multiprocessors),
                           .block = kThreads,
                           .shared_bytes = kStateBytes + sized.ring_bytes};
-  const bool is_wide = task.matrices[3].in > 3 * kConsumerThreads * kOctet;
+  // The vector of the down projection takes 3 or 5 steps.
+  const DecodeRowMatrix& inner = task.matrices[3];
+  const bool is_wide = inner.in > kConsumerThreads / inner.stage_rows * kOctet * 3;
   launch(queue, "decode_row", shape, Overlap::kWholeGridAtOnce,
          is_wide ? run_step<T, C, 5> : run_step<T, C, 3>, sized);
 }
