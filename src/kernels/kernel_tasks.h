@@ -229,7 +229,7 @@ struct SampleTask {
   const int32_t* bias_starts = nullptr;
   const int32_t* bias_tokens = nullptr;
   const float* bias_values = nullptr;
-  const uint32_t* masks = nullptr;
+  const int32_t* masks = nullptr;
   const int32_t* mask_rows = nullptr;
   float* workspace = nullptr;
   int32_t* tokens = nullptr;
@@ -243,6 +243,9 @@ struct SampleTask {
 struct DecodeRowMatrix {
   uint32_t in = 0;
   uint32_t row_bytes = 0;
+  // From row to row in shared memory: 64 more than a multiple of 128, so that reading two rows at
+  // once meets no bank twice.
+  uint32_t row_pitch = 0;
   // Rows are dealt to the multiprocessors by units: single rows, or pairs that must meet (the
   // halves of a rotation, gate and up). Unit u is row (u >> shift << (shift + 1)) + (u % 2^shift)
   // and, pair_stride rows below, its partner; a pair_stride of 0 means single rows.

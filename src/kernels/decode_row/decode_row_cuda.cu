@@ -13,8 +13,12 @@
 namespace fathom::kernels::cuda {
 namespace {
 
-constexpr int kThreads = kConsumerThreads + 4 * kWarpThreads;
+constexpr int kThreads = kConsumerThreads + kWarpThreads;
 constexpr uint32_t kBarriersEachLayer = 5;
+// Steps of Fragments: of a hidden vector in stages of 4 rows, and of the inner one in e4m3.
+constexpr int kHiddenSteps = 4;
+constexpr uint32_t kHiddenParts = 2;
+constexpr int kInnerF8Steps = 3;
 
 struct SharedState {
   union {
@@ -23,6 +27,8 @@ struct SharedState {
   };
   StreamBarriers stream;
   float warp_sums[kConsumerWarps];
+  float warp_maxima[kConsumerWarps];
+  uint4 octets[kConsumerWarps][kWarpThreads];
 };
 
 constexpr size_t kRingAlignment = 128;
@@ -41,7 +47,7 @@ class GridBarrier {
   // By thread 0, when what this block wrote before is visible to it.
   __device__ void arrive() {
     asm volatile("fence.acq_rel.gpu;" ::: "memory");
-    asm volatile("red.release.gpu.global.add.u64 [%0], 1;" ::"l"(arrivals_) : "memory");
+    asm volatile("red.relaxed.gpu.global.add.u64 [%0], 1;" ::"l"(arrivals_) : "memory");
   }
   // By all consumers.
   __device__ void wait() {
@@ -58,7 +64,7 @@ class GridBarrier {
  private:
   __device__ uint64_t load() const {
     uint64_t value = 0;
-    asm volatile("ld.acquire.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(arrivals_) : "memory");
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(arrivals_) : "memory");
     return value;
   }
   uint64_t* arrivals_;
@@ -72,7 +78,7 @@ __device__ void produce(const DecodeRowTask& task, char* ring, StreamBarriers& b
   for (uint32_t layer = 0; layer < task.num_layers; ++layer) {
     const DecodeRowLayerTask& pointers = task.layers[layer];
     // The keys and values of earlier steps, in time for this layer's attention.
-    if (share.is_any) {
+    if (share.is_any && threadIdx.x % kWarpThreads == 0) {
       const uint32_t kv_head = share.head / (task.num_heads / task.num_kv_heads);
       for (uint32_t at = share.first; at < share.end;) {
         const uint32_t next = min((at / task.block_tokens + 1) * task.block_tokens, share.end);
@@ -176,7 +182,7 @@ class RowFinisher {
   int32_t slot_;
 };
 
-template <typename T, typename C, int kHiddenChunks, int kInnerChunks>
+template <typename T, typename C, int kInnerSteps>
 class Consumer {
  public:
   __device__ Consumer(const DecodeRowTask& task, const char* ring, SharedState& shared,
@@ -190,20 +196,21 @@ class Consumer {
 
   __device__ void run() {
     embed();
-    for (uint32_t layer = 0; layer < task_.num_layers; ++layer) {
-      const DecodeRowLayerTask& pointers = task_.layers[layer];
+    for (uint32_t layer = 0;; ++layer) {
+      const bool is_head = layer == task_.num_layers;
+      const DecodeRowLayerTask& pointers = task_.layers[is_head ? layer - 1 : layer];
       for (uint32_t kind = 0; kind < kNumLayerMatrices; ++kind) {
         if (kind == 3) {
-          run_down(pointers, layer);
+          run_inner(pointers, layer);
         } else {
-          run_hidden(kind, pointers, layer);
+          run_hidden(is_head ? kHeadMatrix : kind, pointers, layer);
+          if (is_head) return;
         }
         __syncwarp();
         if (threadIdx.x == 0) grid_.arrive();
         if (kind == 0) attend(pointers);
       }
     }
-    run_hidden(kHeadMatrix, DecodeRowLayerTask{}, task_.num_layers);
   }
 
  private:
@@ -231,89 +238,160 @@ class Consumer {
 
   // The products with the normalized residual and the attended vector.
   __device__ void run_hidden(uint32_t kind, const DecodeRowLayerTask& pointers, uint32_t layer) {
-    float x[kHiddenChunks][kChunk];
+    if (task_.matrices[kind].is_f8) {
+      run_hidden_with<__nv_fp8_e4m3, kHiddenSteps / 2>(kind, pointers, layer);
+    } else {
+      run_hidden_with<T, kHiddenSteps>(kind, pointers, layer);
+    }
+  }
+
+  template <typename W, int kSteps>
+  __device__ void run_hidden_with(uint32_t kind, const DecodeRowLayerTask& pointers,
+                                  uint32_t layer) {
+    using X = Fragments<W, kSteps>;
+    static_assert(kSteps * X::kColumns == kWarpThreads);  // an octet for each lane
+    const uint32_t octet =
+        (own_lane() / X::kColumns * kConsumerWarps + own_warp()) * X::kColumns +
+        own_lane() % X::kColumns;
+    const uint32_t column = octet * kOctet;
+    float values[kOctet] = {};
     if (kind == 1) {
       grid_.wait();
-      load_attended(x);
+      if (column < task_.matrices[1].in) merge_splits(task_, column, values);
     } else {
-      const void* norm = pointers.attention_norm;
-      if (kind == 2) norm = pointers.mlp_norm;
-      if (kind == kHeadMatrix) norm = task_.final_norm;
-      load_normed(static_cast<const T*>(norm), kind == kHeadMatrix, x);
+      const void* norm = kind == 2 ? pointers.mlp_norm : pointers.attention_norm;
+      const bool is_head = kind == kHeadMatrix;
+      load_normed(static_cast<const T*>(is_head ? task_.final_norm : norm), column, is_head,
+                  values);
     }
+    X x;
+    share_octet(narrow_octet<T>(values), x);
+    if constexpr (Product<T, W>::kScalesVector) scale_to_f16(x);
     multiply(kind, pointers, layer, x);
   }
 
-  __device__ void run_down(const DecodeRowLayerTask& pointers, uint32_t layer) {
-    grid_.wait();
-    float x[kInnerChunks][kChunk] = {};
-    const T* gated = static_cast<const T*>(task_.gated);
-    Chunk<T> chunks[kInnerChunks] = {};
+  // Each lane has an octet of the warp's columns: gives each those of its fragments.
+  template <typename X>
+  __device__ void share_octet(const Octet<T>& octet, X& x) {
+    auto* octets = reinterpret_cast<Octet<T>*>(shared_.octets[own_warp()]);
+    octets[own_lane()] = octet;
+    __syncwarp();
+    constexpr int kOctets = X::kColumns / kOctet;
+    const bool has_part = own_lane() / kColumnLanes < kHiddenParts;
+    const uint32_t first = own_lane() % (kHiddenParts * kColumnLanes) * kOctets;
 #pragma unroll
-    for (int v = 0; v < kInnerChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-      if (column < task_.matrices[3].in) chunks[v] = load_chunk(gated + column);
-    }
+    for (uint32_t step = 0; step < sizeof(x.words) / sizeof(x.words[0]); ++step) {
 #pragma unroll
-    for (int v = 0; v < kInnerChunks; ++v) widen_chunk(chunks[v], x[v]);
-    multiply(3, pointers, layer, x);
-  }
-
-  __device__ void load_attended(float (&x)[kHiddenChunks][kChunk]) {
+      for (int i = 0; i < kOctets; ++i) {
+        const Octet<T> part = octets[step * X::kColumns + first + i];
 #pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-      const bool is_inside = column < task_.matrices[1].in;
-      if (is_inside) merge_splits(task_, column, x[v]);
-#pragma unroll
-      for (float& value : x[v]) value = is_inside ? round_to<T>(value) : 0.0F;
+        for (int k = 0; k < 4; ++k) x.words[step][4 * i + k] = has_part ? part.words[k] : 0;
+      }
     }
   }
 
-  __device__ void load_normed(const T* norm, bool is_last, float (&x)[kHiddenChunks][kChunk]) {
-    Chunk<T> norm_chunks[kHiddenChunks] = {};
+  // From bf16 to f16, scaled by a power of two so that f16 holds it: it has more bits than bf16, and
+  // only what is 2^30 times smaller than the greatest gets lost.
+  template <typename X>
+  __device__ void scale_to_f16(X& x) {
+    float most = 0;
 #pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-      if (column < task_.hidden) norm_chunks[v] = load_chunk(norm + column);
+    for (const auto& words : x.words) {
+#pragma unroll
+      for (const uint32_t word : words) {
+        most = fmaxf(most, fabsf(__uint_as_float(word << 16)));
+        most = fmaxf(most, fabsf(__uint_as_float(word & 0xFFFF0000U)));
+      }
     }
+    most = warp_max(most);
+    if (own_lane() == 0) shared_.warp_maxima[own_warp()] = most;
+    sync_consumers();
+#pragma unroll
+    for (const float each : shared_.warp_maxima) most = fmaxf(most, each);
+    const float power = __uint_as_float(__float_as_uint(most) & 0x7F800000U);
+    const bool is_normal = power > 0x1.0p-100F && power < 0x1.0p127F;
+    x.scale = is_normal ? power * 0x1.0p-14F : 1.0F;
+    const float inverse = 1.0F / x.scale;
+#pragma unroll
+    for (auto& words : x.words) {
+#pragma unroll
+      for (uint32_t& word : words) {
+        const __half2 pair = __floats2half2_rn(__uint_as_float(word << 16) * inverse,
+                                               __uint_as_float(word & 0xFFFF0000U) * inverse);
+        memcpy(&word, &pair, sizeof(word));
+      }
+    }
+  }
+
+  // Columns of the residual, normalized but not rounded.
+  __device__ void load_normed(const T* norm, uint32_t column, bool is_output,
+                              float (&values)[kOctet]) {
+    const bool is_inside = column < task_.hidden;
+    Octet<T> norm_octet = {};
+    if (is_inside) norm_octet = load_octet(norm + column);
     grid_.wait();
+    if (is_inside) load_floats(task_.residual + column, values);
     float squares = 0;
 #pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-#pragma unroll
-      for (float& value : x[v]) value = 0;
-      if (column < task_.hidden) load_floats(task_.residual + column, x[v]);
-#pragma unroll
-      for (const float value : x[v]) squares = fmaf(value, value, squares);
-    }
+    for (const float value : values) squares = fmaf(value, value, squares);
     squares = warp_sum(squares);
-    if (threadIdx.x % kWarpThreads == 0) shared_.warp_sums[threadIdx.x / kWarpThreads] = squares;
+    if (own_lane() == 0) shared_.warp_sums[own_warp()] = squares;
     sync_consumers();
     squares = 0;
 #pragma unroll
     for (const float each : shared_.warp_sums) squares += each;
     const float factor = 1.0F / sqrtf(squares / static_cast<float>(task_.hidden) + task_.epsilon);
+    float weights[kOctet];
+    widen_octet(norm_octet, weights);
 #pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      float weights[kChunk];
-      widen_chunk(norm_chunks[v], weights);
-      const uint32_t column = own_chunk(v) * kChunk;
+    for (uint32_t i = 0; i < kOctet; ++i) values[i] *= factor * weights[i];
+    if (is_output && is_inside && blockIdx.x == 0) {
       T* hidden = static_cast<T*>(task_.hidden_state) + column;
-      const bool is_output = is_last && blockIdx.x == 0 && column < task_.hidden;
 #pragma unroll
-      for (int i = 0; i < static_cast<int>(kChunk); ++i) {
-        const T rounded = narrow<T>(x[v][i] * factor * weights[i]);
-        x[v][i] = widen(rounded);
-        if (is_output) hidden[i] = rounded;
-      }
+      for (uint32_t i = 0; i < kOctet; ++i) hidden[i] = narrow<T>(values[i]);
     }
   }
 
-  template <int kChunks>
+  // The products with the gated vector.
+  __device__ void run_inner(const DecodeRowLayerTask& pointers, uint32_t layer) {
+    const DecodeRowMatrix& matrix = task_.matrices[3];
+    const T* gated = static_cast<const T*>(task_.gated);
+    const uint32_t num_parts = 8 / matrix.stage_rows;
+    const uint32_t part = own_lane() / kColumnLanes;
+    grid_.wait();
+    if (!matrix.is_f8) {
+      using X = Fragments<T, kInnerSteps>;
+      X x;
+#pragma unroll
+      for (int step = 0; step < kInnerSteps; ++step) {
+        const uint32_t column = X::group(step, part, num_parts) * X::kColumns;
+        Octet<T> octet = {};
+        if (part < num_parts && column < matrix.in) octet = load_octet(gated + column);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) x.words[step][k] = octet.words[k];
+      }
+      return multiply(3, pointers, layer, x);
+    }
+    using X = Fragments<__nv_fp8_e4m3, kInnerF8Steps>;
+    X x;
+#pragma unroll
+    for (int step = 0; step < kInnerF8Steps; ++step) {
+      const uint32_t column = X::group(step, part, num_parts) * X::kColumns;
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        Octet<T> octet = {};
+        if (part < num_parts && column < matrix.in) octet = load_octet(gated + column + i * kOctet);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) x.words[step][4 * i + k] = octet.words[k];
+      }
+    }
+    if constexpr (Product<T, __nv_fp8_e4m3>::kScalesVector) scale_to_f16(x);
+    multiply(3, pointers, layer, x);
+  }
+
+  template <typename W, int kSteps>
   __device__ void multiply(uint32_t kind, const DecodeRowLayerTask& pointers, uint32_t layer,
-                           const float (&x)[kChunks][kChunk]) {
+                           const Fragments<W, kSteps>& x) {
     const DecodeRowMatrix& matrix = task_.matrices[kind];
     const UnitRange units = own_units(matrix, layer);
     const uint32_t num_rows = num_rows_of(matrix, units);
@@ -329,11 +407,8 @@ class Consumer {
       finisher_.finish(kind, prepared, pointers, row_of(matrix, units, index), high_row(index),
                        index + 1 < num_rows, low, high);
     };
-    if (matrix.is_f8) {
-      weights_.template multiply<__nv_fp8_e4m3>(matrix, num_rows, x, prepare, finish);
-    } else {
-      weights_.template multiply<T>(matrix, num_rows, x, prepare, finish);
-    }
+    weights_.template multiply<typename Product<T, W>::Factor>(matrix, num_rows, x, prepare,
+                                                               finish);
   }
 
   const DecodeRowTask& task_;
@@ -344,7 +419,7 @@ class Consumer {
   RowFinisher<T, C> finisher_;
 };
 
-template <typename T, typename C, int kHiddenChunks, int kInnerChunks>
+template <typename T, typename C, int kInnerSteps>
 __global__ void __launch_bounds__(kThreads, 1) run_step(const __grid_constant__ DecodeRowTask task) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   extern __shared__ __align__(kRingAlignment) char memory[];
@@ -360,15 +435,20 @@ __global__ void __launch_bounds__(kThreads, 1) run_step(const __grid_constant__ 
   __syncthreads();
   const AttentionShare share(task);
   if (threadIdx.x < kConsumerThreads) {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 112;");
-    Consumer<T, C, kHiddenChunks, kInnerChunks>(task, ring, shared, share).run();
+    Consumer<T, C, kInnerSteps>(task, ring, shared, share).run();
   } else {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 32;");
-    if (threadIdx.x == kConsumerThreads) produce(task, ring, shared.stream, share);
+    produce(task, ring, shared.stream, share);
   }
 #endif
 }
 
+}  // namespace
+uint32_t decode_row_ring_bytes(const CudaQueue& queue) {
+  return (static_cast<uint32_t>(queue.max_shared_bytes) - static_cast<uint32_t>(kStateBytes)) /
+         kRingAlignment * kRingAlignment;
+}
+
+namespace {
 template <typename T, typename C>
 void launch_step(const DecodeRowTask& task, const CudaQueue& queue) {
   DecodeRowTask sized = task;
@@ -376,17 +456,12 @@ void launch_step(const DecodeRowTask& task, const CudaQueue& queue) {
   const LaunchShape shape{.grid = static_cast<unsigned>(queue.num_multiprocessors),
                           .block = kThreads,
                           .shared_bytes = kStateBytes + sized.ring_bytes};
-  const bool is_wide = task.matrices[3].in > 3 * kConsumerThreads * kChunk;
+  const bool is_wide = task.matrices[3].in > 3 * kConsumerThreads * kOctet;
   launch(queue, "decode_row", shape, Overlap::kWholeGridAtOnce,
-         is_wide ? run_step<T, C, 1, 5> : run_step<T, C, 1, 3>, sized);
+         is_wide ? run_step<T, C, 5> : run_step<T, C, 3>, sized);
 }
 
 }  // namespace
-
-uint32_t decode_row_ring_bytes(const CudaQueue& queue) {
-  return (static_cast<uint32_t>(queue.max_shared_bytes) - static_cast<uint32_t>(kStateBytes)) /
-         kRingAlignment * kRingAlignment;
-}
 
 void decode_row(const DecodeRowTask& task, const CudaQueue& queue) {
   const bool is_f8 = task.cache_type == Element::kF8E4M3;

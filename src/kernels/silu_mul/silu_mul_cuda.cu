@@ -44,13 +44,13 @@ __device__ void gate_octet(const Octet<T>& gates, const Octet<T>& ups, float (&v
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) silu_mul_octets(const SiluMulTask task) {
-  let_successor_start();
   wait_for_predecessor();
   const int64_t column = (static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x) * kOctet;
   if (column >= task.intermediate) return;
   const GateUpRow<T> row(task, blockIdx.x);
   const auto gates = Octet<T>::load(row.gate + column);
   const auto ups = Octet<T>::load(row.gate + row.width + column);
+  let_successor_start();
   float values[kOctet];
   gate_octet(gates, ups, values);
   store_octet(static_cast<T*>(task.y) + blockIdx.x * row.width + column, values);
@@ -71,7 +71,6 @@ template <typename T, int kOctets>
 __global__ void __launch_bounds__(kMaxRowThreads)
     silu_mul_quantized_octets(const SiluMulTask task) {
   __shared__ float maxima[kWarpThreads];
-  let_successor_start();
   wait_for_predecessor();
   const GateUpRow<T> row(task, blockIdx.x);
   const int num_octets = static_cast<int>(row.width / kOctet);
@@ -84,6 +83,7 @@ __global__ void __launch_bounds__(kMaxRowThreads)
     gates[u] = Octet<T>::load(row.gate + octet * kOctet);
     ups[u] = Octet<T>::load(row.gate + row.width + octet * kOctet);
   }
+  let_successor_start();
   float values[kOctets][kOctet] = {};
 #pragma unroll
   for (int u = 0; u < kOctets; ++u) {
