@@ -67,7 +67,8 @@ bench::ShapeTitle title_of(const Flags& flags, const bench::ShapeBenchOptions& o
       .num_layers = options.spec.num_layers,
       .model_layers = spec::known_shape(flags.shape)->num_layers,
       .dtype = options.weights_in_fp8 ? "fp8" : std::string(tensor::name(options.compute_dtype)),
-      .kv_dtype = std::string(tensor::name(options.kv_dtype))};
+      .kv_dtype = std::string(tensor::name(options.kv_dtype)),
+      .is_batch_invariant = options.determinism == model::Determinism::kBatch};
 }
 
 json::object json_of(const bench::ShapeTitle& title, const bench::ShapeReport& report) {
@@ -92,6 +93,7 @@ json::object json_of(const bench::ShapeTitle& title, const bench::ShapeReport& r
           {"layers", title.num_layers},
           {"dtype", title.dtype},
           {"kv_cache_dtype", title.kv_dtype},
+          {"determinism", title.is_batch_invariant ? "batch" : "schedule"},
           {"device", report.device},
           {"limits",
            {{"read_gb_per_s", report.ceilings.read_bytes_per_s * 1e-9},

@@ -24,7 +24,11 @@ class GpuCheck(unittest.TestCase):
         self.program("tools/nvidia-smi", "echo 'NVIDIA H200, 580.1'")
         for name in ("kernels_test", "engine_test", "goldens_gpu_test"):
             self.program(f"bin/{name}", PASSES)
-        self.program("bin/fathom", f"echo '{json.dumps(REPORT)}'")
+        invariant = json.loads(json.dumps(REPORT))
+        invariant["decode"][0]["tokens_per_s"] = 260.0
+        invariant["decode"][1]["tokens_per_s"] = 4500.0
+        self.program("bin/fathom", f"case $* in *determinism*) echo '{json.dumps(invariant)}' ;; "
+                                   f"*) echo '{json.dumps(REPORT)}' ;; esac")
 
     def tearDown(self):
         self.folder.cleanup()
@@ -46,12 +50,13 @@ class GpuCheck(unittest.TestCase):
         done = self.check("--out", out, "--commit", "abc123")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(done.stdout, r"batch 1, 600 context +290\.0 +205\.0 +285\.0 +325\.0 +89\.2 "
-                                      r"+reached")
-        self.assertRegex(done.stdout, r"batch 32, 600 context +5000 +4429 +5600 +6270 +79\.7 +short")
+                                      r"+10\.3 +reached")
+        self.assertRegex(done.stdout, r"batch 32, 600 context +5000 +4429 +5600 +6270 +79\.7 +10\.0 "
+                                      r"+short")
         text = out.read_text()
         self.assertIn("NVIDIA H200", text)
         self.assertIn("abc123", text)
-        self.assertIn("| prefill bf16, 2048 tokens | 53000 | 36000 | 52000 | 63600 | 83.3 | reached |",
+        self.assertIn("| prefill bf16, 2048 tokens | 53000 | 36000 | 52000 | 63600 | 83.3 | 0.0 | reached |",
                       text)
 
     def test_a_failing_test_fails_it(self):
