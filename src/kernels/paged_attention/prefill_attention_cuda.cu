@@ -5,6 +5,7 @@
 // row's arithmetic follows from its position alone: keys in tiles of 64 from position 0.
 #include "kernels/paged_attention/attention_cuda.h"
 #include "kernels/paged_attention/attention_tiles.cuh"
+#include "kernels/paged_attention/query_tiles.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
@@ -23,41 +24,6 @@ constexpr int kStages = num_stages(__CUDA_ARCH__ / 10);
 #else
 constexpr int kStages = 2;
 #endif
-
-// Query tiles of a sequence; 0 if it is not this kernel's.
-__device__ int tiles_of(const AttentionTask& task, int sequence) {
-  const int rows = task.query_starts[sequence + 1] - task.query_starts[sequence];
-  const int queries = rows * static_cast<int>(task.num_heads / task.num_kv_heads);
-  if (queries <= kDecodeQueries && !task.batch_invariant) return 0;
-  return (queries + kTileQueries - 1) / kTileQueries;
-}
-
-struct QueryTile {
-  int sequence;
-  int tile;  // of the sequence; negative: there is none
-};
-
-// The tiles of all sequences, the last first: they see the longest contexts.
-__device__ QueryTile find_tile(const AttentionTask& task, int index) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  const auto num_sequences = static_cast<int>(task.num_sequences);
-  for (int end = num_sequences; end > 0; end -= kWarpThreads) {
-    const int sequence = end - 1 - lane;
-    const int own = sequence >= 0 ? tiles_of(task, sequence) : 0;
-    int total = own;
-    for (int offset = 1; offset < kWarpThreads; offset *= 2) {
-      const int below = __shfl_up_sync(0xFFFFFFFFU, total, offset);
-      if (lane >= offset) total += below;
-    }
-    const unsigned past = __ballot_sync(0xFFFFFFFFU, total > index);
-    if (past != 0) {
-      const int found = __ffs(past) - 1;
-      return {end - 1 - found, __shfl_sync(0xFFFFFFFFU, total, found) - 1 - index};
-    }
-    index -= __shfl_sync(0xFFFFFFFFU, total, kWarpThreads - 1);
-  }
-  return {0, -1};
-}
 
 // What a block works on.
 struct Work {
@@ -113,7 +79,7 @@ __device__ void load_query_fragment(uint32_t queries, int step, uint32_t (&a)[4]
 }
 
 template <typename X, typename T>
-__device__ void store_rows(const AttentionTask& task, const Work& work, RowSums<T>& rows,
+__device__ void store_rows(const AttentionTask& task, const Work& work, RowSums<T, 2>& rows,
                            int first) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   rows.add_up();
@@ -150,7 +116,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
   auto& shared = *reinterpret_cast<Shared<T>*>(shared_bytes);
   wait_for_predecessor();
   let_successor_start();
-  const QueryTile tile = find_tile(task, static_cast<int>(blockIdx.y));
+  const QueryTile tile = find_query_tile<kTileQueries>(task, static_cast<int>(blockIdx.y));
   if (tile.tile < 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
@@ -158,7 +124,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
             .first_row = task.query_starts[tile.sequence],
             .first_query = tile.tile * kTileQueries,
             .kv_head = static_cast<int>(blockIdx.x),
-            .group = static_cast<int>(task.num_heads / task.num_kv_heads),
+            .group = group_of(task),
             .context_len = task.context_lens[tile.sequence]};
   const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;
   work.num_queries = min(kTileQueries, num_rows * work.group - work.first_query);
@@ -186,7 +152,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
   load_queries<X, T>(task, work, shared.queries);
   // Row tiles go to the warps in turn, so that all have the like to do.
   const auto first_of = [&](int row) { return (row * kWarps + warp) * 16; };
-  RowSums<T> rows[kRows];
+  RowSums<T, 2> rows[kRows];
   int limits[kRows][2];
   int most[kRows];
 #pragma unroll
@@ -211,9 +177,9 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
     const char* keys = shared.ring[key_tile % kStages][0];
     // A tile past what the rows see would change nothing.
     if (first < most[1]) {
-      attend<T, kRows, kTileBlocks>(rows, keys, first, limits, log2_scale, query);
+      attend<T, kRows, kTileBlocks, 2>(rows, keys, first, limits, log2_scale, query);
     } else if (first < most[0]) {
-      attend<T, 1, kTileBlocks>(rows, keys, first, limits, log2_scale, query);
+      attend<T, 1, kTileBlocks, 2>(rows, keys, first, limits, log2_scale, query);
     }
     __syncthreads();
   }
@@ -225,18 +191,15 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
 
 template <typename X, typename T>
 void prefill(const AttentionTask& task, const CudaQueue& queue) {
-  const int64_t group = task.num_heads / task.num_kv_heads;
-  const int64_t of_a_sequence = (task.max_query_rows * group + kTileQueries - 1) / kTileQueries;
-  const int64_t of_all = task.num_tokens * group / kTileQueries + task.num_sequences;
-  const int64_t num_tiles = min(of_all, of_a_sequence * task.num_sequences);
   const size_t shared_bytes =
       sizeof(Shared<T>) -
       static_cast<size_t>(kStages - num_stages(queue.architecture)) * kTileBlocks * T::kBlockBytes;
-  launch(queue, "paged_attention (prefill)",
-         {.grid = dim3(static_cast<unsigned>(task.num_kv_heads), static_cast<unsigned>(num_tiles)),
-          .block = kThreads,
-          .shared_bytes = shared_bytes},
-         Overlap::kWithPredecessor, prefill_kernel<X, T>, task);
+  launch(
+      queue, "paged_attention (prefill)",
+      {.grid = dim3(static_cast<unsigned>(task.num_kv_heads), max_query_tiles(task, kTileQueries)),
+       .block = kThreads,
+       .shared_bytes = shared_bytes},
+      Overlap::kWithPredecessor, prefill_kernel<X, T>, task);
 }
 
 template <typename X, typename Cache>
