@@ -336,16 +336,6 @@ struct RowSums {
       new_max[i] = max_scores[i];
       is_whole = is_whole && last_position <= limits[i];
     }
-    if (!is_whole) {
-#pragma unroll
-      for (int n = 0; n < kBlocks * 2; ++n) {
-#pragma unroll
-        for (int e = 0; e < 2 * kHalves; ++e) {
-          const int position = first_position + n * 8 + lane % 4 * 2 + e % 2;
-          if (position >= limits[e / 2]) scores[n][e] = -INFINITY;
-        }
-      }
-    }
 #pragma unroll
     for (int n = 0; n < kBlocks * 2; ++n) {
       float extra[2] = {0.0F, 0.0F};
@@ -361,6 +351,14 @@ struct RowSums {
           }
           // The greatest weight times value scale becomes 1, so that f16 holds all that matter.
           extra[e] = __fdividef(__log2f(fmaxf(value_scales[n][e], 0x1.0p-60F)), log2_scale);
+        }
+      }
+      // Last, for a key that is not there has the scale 0.
+      if (!is_whole) {
+#pragma unroll
+        for (int e = 0; e < 2 * kHalves; ++e) {
+          const int position = first_position + n * 8 + lane % 4 * 2 + e % 2;
+          if (position >= limits[e / 2]) scores[n][e] = -INFINITY;
         }
       }
 #pragma unroll

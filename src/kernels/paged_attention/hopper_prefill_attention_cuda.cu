@@ -13,12 +13,18 @@ namespace {
 
 constexpr int kGroupWarps = 4;
 constexpr int kGroupRows = kGroupWarps * 16;
-constexpr int kWarps = 2 * kGroupWarps;
-constexpr int kThreads = kWarps * kWarpThreads;
-constexpr int kTileQueries = 2 * kGroupRows;
 constexpr int kTileKeys = 64;
-constexpr int kWarpKeys = kTileKeys / kWarps;  // copied by a warp
-constexpr int kStages = 4;
+
+// A block of one or two groups of warps. One has few rows, as in decode steps, where two blocks
+// on a multiprocessor keep more loads under way. Their arithmetic is the same.
+template <int kNumGroups>
+struct Groups {
+  static constexpr int kWarps = kNumGroups * kGroupWarps;
+  static constexpr int kThreads = kWarps * kWarpThreads;
+  static constexpr int kTileQueries = kNumGroups * kGroupRows;
+  static constexpr int kWarpKeys = kTileKeys / kWarps;  // copied by a warp
+  static constexpr int kStages = kNumGroups == 1 ? 3 : 4;
+};
 
 // Sixty-four keys or values in 16 bits as wgmma takes them: parts of 64 dimensions, each with rows
 // of 128 bytes whose 16-byte chunks are swizzled.
@@ -32,12 +38,12 @@ struct WideTile {
   }
 };
 
-template <typename T>
+template <typename T, typename G>
 struct Shared {
   static constexpr int kHalfBytes = kTileKeys * T::kRowBytes;
-  alignas(1024) char ring[kStages][2][kHalfBytes];  // as in the cache; 16 bits: as WideTile
+  alignas(1024) char ring[G::kStages][2][kHalfBytes];  // as in the cache; 16 bits: as WideTile
   char wide[T::kIsByte ? 2 : 1][2][T::kIsByte ? WideTile<T::kDim>::kBytes : 1024];
-  float scales[kStages][kTileKeys / kBlockKeys][2 * kBlockKeys];
+  float scales[G::kStages][kTileKeys / kBlockKeys][2 * kBlockKeys];
 };
 
 // What a block works on.
@@ -108,17 +114,17 @@ __device__ void store_rows(const AttentionTask& task, const Work& work, RowSums<
 }
 
 // Starts the copies of a warp's keys and values. Each lane holds the vector of key lane % 8.
-template <typename T>
-__device__ void start_keys(const AttentionTask& task, Shared<T>& shared, int stage, int vector) {
+template <typename T, typename G>
+__device__ void start_keys(const AttentionTask& task, Shared<T, G>& shared, int stage, int vector) {
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   const char* halves[2] = {static_cast<const char*>(task.keys),
                            static_cast<const char*>(task.values)};
-  constexpr int kCopies = kWarpKeys * T::kChunks / kWarpThreads;
+  constexpr int kCopies = G::kWarpKeys * T::kChunks / kWarpThreads;
 #pragma unroll
   for (int i = 0; i < kCopies; ++i) {
     const int own_key = (i * kWarpThreads + lane) / T::kChunks;
-    const int key = warp * kWarpKeys + own_key;
+    const int key = warp * G::kWarpKeys + own_key;
     const int chunk = lane % T::kChunks;
     const int from = __shfl_sync(0xFFFFFFFFU, vector, own_key);
     const int64_t at = static_cast<int64_t>(from < 0 ? 0 : from) * T::kRowBytes + chunk * 16;
@@ -129,9 +135,9 @@ __device__ void start_keys(const AttentionTask& task, Shared<T>& shared, int sta
       start_copy<16>(shared.ring[stage][half] + target, halves[half] + at, from >= 0);
     }
   }
-  if (T::kHasScales && lane < 2 * kWarpKeys) {
-    const int key = warp * kWarpKeys + lane % kWarpKeys;
-    const bool is_value = lane >= kWarpKeys;
+  if (T::kHasScales && lane < 2 * G::kWarpKeys) {
+    const int key = warp * G::kWarpKeys + lane % G::kWarpKeys;
+    const bool is_value = lane >= G::kWarpKeys;
     const float* scales = is_value ? task.value_scales : task.key_scales;
     start_copy<4>(
         &shared.scales[stage][key / kBlockKeys][(is_value ? kBlockKeys : 0) + key % kBlockKeys],
@@ -140,13 +146,13 @@ __device__ void start_keys(const AttentionTask& task, Shared<T>& shared, int sta
 }
 
 // Makes the stage's bytes f16.
-template <typename T>
-__device__ void widen_tile(Shared<T>& shared, int stage, int target) {
+template <typename T, typename G>
+__device__ void widen_tile(Shared<T, G>& shared, int stage, int target) {
   constexpr int kChunksOfHalf = kTileKeys * T::kChunks;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
 #pragma unroll
-    for (int i = static_cast<int>(threadIdx.x); i < kChunksOfHalf; i += kThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < kChunksOfHalf; i += G::kThreads) {
       const auto bytes = reinterpret_cast<const uint4*>(shared.ring[stage][half])[i];
       const uint32_t words[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
       uint32_t wide[8];
@@ -192,39 +198,40 @@ __device__ void start_values(float (&totals)[T::kDim / 8][4], const uint32_t (&w
   end_products();
 }
 
-template <typename X, typename T>
-__device__ void attend_tile(const AttentionTask& task, const Work& work, Shared<T>& shared) {
+template <typename X, typename T, typename G>
+__device__ void attend_tile(const AttentionTask& task, const Work& work, Shared<T, G>& shared) {
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   const int num_tiles = (visible(task, work, work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
   const auto vector_of = [&](int tile) {
     return cache_vector(task, work.table, work.kv_head,
-                        tile * kTileKeys + warp * kWarpKeys + lane % kWarpKeys, work.context_len);
+                        tile * kTileKeys + warp * G::kWarpKeys + lane % G::kWarpKeys,
+                        work.context_len);
   };
   int vector = vector_of(0);
   // The block table is read one tile before its keys, so that nothing waits for it.
   const auto start_tile = [&](int tile) {
     if (tile < num_tiles) {
-      start_keys<T>(task, shared, tile % kStages, vector);
+      start_keys<T, G>(task, shared, tile % G::kStages, vector);
       if (tile + 1 < num_tiles) vector = vector_of(tile + 1);
     }
     end_copy_group();
   };
   const auto base_of = [&](int tile, int half) {
     return shared_address(T::kIsByte ? shared.wide[tile % (T::kIsByte ? 2 : 1)][half]
-                                     : shared.ring[tile % kStages][half]);
+                                     : shared.ring[tile % G::kStages][half]);
   };
   // Called by all when the tile's copies have ended and nobody multiplies the one before last.
   const auto publish = [&](int tile) {
     if constexpr (T::kIsByte) {
       __syncthreads();
-      if (tile < num_tiles) widen_tile<T>(shared, tile % kStages, tile % 2);
+      if (tile < num_tiles) widen_tile<T, G>(shared, tile % G::kStages, tile % 2);
     }
     show_to_products();
     __syncthreads();
   };
 #pragma unroll 1
-  for (int i = 0; i < kStages - 1; ++i) start_tile(i);
+  for (int i = 0; i < G::kStages - 1; ++i) start_tile(i);
   const int first_query = warp * 16;
   uint32_t q[T::kDim / 16][4];
   load_queries<X, T>(task, work, first_query, q);
@@ -239,7 +246,7 @@ __device__ void attend_tile(const AttentionTask& task, const Work& work, Shared<
   rows.clear();
   const float log2_scale = task.scale * 1.44269504F;
   float scores[8][4];
-  wait_copy_groups<kStages - 2>();
+  wait_copy_groups<G::kStages - 2>();
   publish(0);
   if (most > 0) {
     start_scores<T>(scores, q, base_of(0, 0));
@@ -247,15 +254,15 @@ __device__ void attend_tile(const AttentionTask& task, const Work& work, Shared<
   }
 #pragma unroll 1
   for (int tile = 0; tile < num_tiles; ++tile) {
-    wait_copy_groups<kStages - 3>();
+    wait_copy_groups<G::kStages - 3>();
     publish(tile + 1);
-    start_tile(tile + kStages - 1);
+    start_tile(tile + G::kStages - 1);
     if (tile * kTileKeys >= most) continue;
     float next_scores[8][4];
     // Past the last tile there are the keys of another, whose scores nobody uses.
     start_scores<T>(next_scores, q, base_of(tile + 1, 0));
     uint32_t weights[4][4];
-    rows.template soften<4>(scores, reinterpret_cast<const char*>(shared.scales[tile % kStages]),
+    rows.template soften<4>(scores, reinterpret_cast<const char*>(shared.scales[tile % G::kStages]),
                             2 * kBlockKeys * 4, tile * kTileKeys, limits, log2_scale, weights);
     start_values<T>(rows.totals, weights, base_of(tile, 1));
     wait_products();
@@ -268,36 +275,47 @@ __device__ void attend_tile(const AttentionTask& task, const Work& work, Shared<
   store_rows<X, T>(task, work, rows, first_query);
 }
 
-template <typename X, typename T>
-__global__ void __launch_bounds__(kThreads, 1) hopper_prefill_kernel(AttentionTask task) {
+template <typename X, typename T, typename G>
+__global__ void __launch_bounds__(G::kThreads, 1) hopper_prefill_kernel(AttentionTask task) {
   extern __shared__ char shared_bytes[];
   // Swizzling follows the address, so the tiles must be aligned to its period.
   const uint32_t misalignment = shared_address(shared_bytes) % 1024;
-  auto& shared = *reinterpret_cast<Shared<T>*>(shared_bytes + (1024 - misalignment) % 1024);
+  auto& shared = *reinterpret_cast<Shared<T, G>*>(shared_bytes + (1024 - misalignment) % 1024);
   wait_for_predecessor();
   let_successor_start();
-  const QueryTile tile = find_query_tile<kTileQueries>(task, static_cast<int>(blockIdx.y));
+  const QueryTile tile = find_query_tile<G::kTileQueries>(task, static_cast<int>(blockIdx.y));
   if (tile.tile < 0) return;
   Work work{.table = task.block_tables + tile.sequence * task.max_blocks,
             .first_row = task.query_starts[tile.sequence],
-            .first_query = tile.tile * kTileQueries,
+            .first_query = tile.tile * G::kTileQueries,
             .num_queries = 0,
             .kv_head = static_cast<int>(blockIdx.x),
             .group = group_of(task),
             .context_len = task.context_lens[tile.sequence]};
   const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;
-  work.num_queries = min(kTileQueries, num_rows * work.group - work.first_query);
-  attend_tile<X, T>(task, work, shared);
+  work.num_queries = min(G::kTileQueries, num_rows * work.group - work.first_query);
+  if constexpr (kHasWgmma) attend_tile<X, T, G>(task, work, shared);
+}
+
+template <typename X, typename T, typename G>
+void prefill_in_groups(const AttentionTask& task, const CudaQueue& queue) {
+  launch(queue, "paged_attention (prefill)",
+         {.grid = dim3(static_cast<unsigned>(task.num_kv_heads),
+                       max_query_tiles(task, G::kTileQueries)),
+          .block = G::kThreads,
+          .shared_bytes = sizeof(Shared<T, G>) + 1024},
+         Overlap::kWithPredecessor, hopper_prefill_kernel<X, T, G>, task);
 }
 
 template <typename X, typename T>
 void prefill(const AttentionTask& task, const CudaQueue& queue) {
-  launch(
-      queue, "paged_attention (prefill)",
-      {.grid = dim3(static_cast<unsigned>(task.num_kv_heads), max_query_tiles(task, kTileQueries)),
-       .block = kThreads,
-       .shared_bytes = sizeof(Shared<T>) + 1024},
-      Overlap::kWithPredecessor, hopper_prefill_kernel<X, T>, task);
+  // Bytes leave no shared memory for a second block.
+  if constexpr (!T::kIsByte) {
+    if (task.max_query_rows * (task.num_heads / task.num_kv_heads) <= kGroupRows) {
+      return prefill_in_groups<X, T, Groups<1>>(task, queue);
+    }
+  }
+  prefill_in_groups<X, T, Groups<2>>(task, queue);
 }
 
 template <typename X, typename Cache>

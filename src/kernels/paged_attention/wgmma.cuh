@@ -18,6 +18,8 @@
 
 namespace fathom::kernels::cuda {
 
+inline constexpr bool kHasWgmma = FATHOM_HAS_WGMMA != 0;
+
 // Before products whose registers were written since the last ones.
 __device__ inline void start_products() {
 #if FATHOM_HAS_WGMMA
