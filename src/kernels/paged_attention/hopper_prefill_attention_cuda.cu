@@ -22,9 +22,12 @@ struct Groups {
   static constexpr int kWarps = kNumGroups * kGroupWarps;
   static constexpr int kThreads = kWarps * kWarpThreads;
   static constexpr int kTileQueries = kNumGroups * kGroupRows;
-  static constexpr int kWarpKeys = kTileKeys / kWarps;  // copied by a warp
   static constexpr int kStages = kNumGroups == 1 ? 3 : 4;
 };
+
+// Keys that a warp copies.
+template <typename G>
+constexpr int kWarpKeys = kTileKeys / G::kWarps;
 
 // Sixty-four keys or values in 16 bits as wgmma takes them: parts of 64 dimensions, each with rows
 // of 128 bytes whose 16-byte chunks are swizzled.
@@ -45,31 +48,6 @@ struct Shared {
   char wide[T::kIsByte ? 2 : 1][2][T::kIsByte ? WideTile<T::kDim>::kBytes : 1024];
   float scales[G::kStages][kTileKeys / kBlockKeys][2 * kBlockKeys];
 };
-
-// What a block works on.
-struct Work {
-  const int32_t* table;
-  int first_row;    // of the sequence, in the batch
-  int first_query;  // of the tile, in the sequence
-  int num_queries;  // of the tile
-  int kv_head;
-  int group;
-  int context_len;
-};
-
-__device__ int64_t query_offset(const AttentionTask& task, const Work& work, int i) {
-  const int query = work.first_query + i;
-  return (static_cast<int64_t>(work.first_row + query / work.group) * task.num_heads +
-          work.kv_head * work.group + query % work.group) *
-         task.head_dim;
-}
-
-// How many keys query i of the tile sees; rows are in order of position.
-__device__ int visible(const AttentionTask& task, const Work& work, int i) {
-  if (i < 0 || i >= work.num_queries) return 0;
-  const int row = work.first_row + (work.first_query + i) / work.group;
-  return min(task.positions[row] + 1, work.context_len);
-}
 
 template <typename X, typename T>
 __device__ void load_queries(const AttentionTask& task, const Work& work, int first,
@@ -120,11 +98,11 @@ __device__ void start_keys(const AttentionTask& task, Shared<T, G>& shared, int 
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   const char* halves[2] = {static_cast<const char*>(task.keys),
                            static_cast<const char*>(task.values)};
-  constexpr int kCopies = G::kWarpKeys * T::kChunks / kWarpThreads;
+  constexpr int kCopies = kWarpKeys<G> * T::kChunks / kWarpThreads;
 #pragma unroll
   for (int i = 0; i < kCopies; ++i) {
     const int own_key = (i * kWarpThreads + lane) / T::kChunks;
-    const int key = warp * G::kWarpKeys + own_key;
+    const int key = warp * kWarpKeys<G> + own_key;
     const int chunk = lane % T::kChunks;
     const int from = __shfl_sync(0xFFFFFFFFU, vector, own_key);
     const int64_t at = static_cast<int64_t>(from < 0 ? 0 : from) * T::kRowBytes + chunk * 16;
@@ -135,9 +113,9 @@ __device__ void start_keys(const AttentionTask& task, Shared<T, G>& shared, int 
       start_copy<16>(shared.ring[stage][half] + target, halves[half] + at, from >= 0);
     }
   }
-  if (T::kHasScales && lane < 2 * G::kWarpKeys) {
-    const int key = warp * G::kWarpKeys + lane % G::kWarpKeys;
-    const bool is_value = lane >= G::kWarpKeys;
+  if (T::kHasScales && lane < 2 * kWarpKeys<G>) {
+    const int key = warp * kWarpKeys<G> + lane % kWarpKeys<G>;
+    const bool is_value = lane >= kWarpKeys<G>;
     const float* scales = is_value ? task.value_scales : task.key_scales;
     start_copy<4>(
         &shared.scales[stage][key / kBlockKeys][(is_value ? kBlockKeys : 0) + key % kBlockKeys],
@@ -205,7 +183,7 @@ __device__ void attend_tile(const AttentionTask& task, const Work& work, Shared<
   const int num_tiles = (visible(task, work, work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
   const auto vector_of = [&](int tile) {
     return cache_vector(task, work.table, work.kv_head,
-                        tile * kTileKeys + warp * G::kWarpKeys + lane % G::kWarpKeys,
+                        tile * kTileKeys + warp * kWarpKeys<G> + lane % kWarpKeys<G>,
                         work.context_len);
   };
   int vector = vector_of(0);
@@ -285,15 +263,7 @@ __global__ void __launch_bounds__(G::kThreads, 1) hopper_prefill_kernel(Attentio
   let_successor_start();
   const QueryTile tile = find_query_tile<G::kTileQueries>(task, static_cast<int>(blockIdx.y));
   if (tile.tile < 0) return;
-  Work work{.table = task.block_tables + tile.sequence * task.max_blocks,
-            .first_row = task.query_starts[tile.sequence],
-            .first_query = tile.tile * G::kTileQueries,
-            .num_queries = 0,
-            .kv_head = static_cast<int>(blockIdx.x),
-            .group = group_of(task),
-            .context_len = task.context_lens[tile.sequence]};
-  const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;
-  work.num_queries = min(G::kTileQueries, num_rows * work.group - work.first_query);
+  const Work work = work_of<G::kTileQueries>(task, tile);
   if constexpr (kHasWgmma) attend_tile<X, T, G>(task, work, shared);
 }
 

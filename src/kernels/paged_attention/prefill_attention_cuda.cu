@@ -25,17 +25,6 @@ constexpr int kStages = num_stages(__CUDA_ARCH__ / 10);
 constexpr int kStages = 2;
 #endif
 
-// What a block works on.
-struct Work {
-  const int32_t* table;
-  int first_row;    // of the sequence, in the batch
-  int first_query;  // of the tile, in the sequence
-  int num_queries;  // of the tile
-  int kv_head;
-  int group;
-  int context_len;
-};
-
 template <typename T>
 struct Shared {
   alignas(128) char queries[kTileQueries * T::kDim * 2];
@@ -45,13 +34,6 @@ struct Shared {
 // Queries lie as 16-bit rows of swizzled chunks, in the order that the keys' dimensions are taken.
 template <typename T>
 using QueryTiles = Tiles<typename T::Math, T::kDim>;
-
-__device__ int64_t query_offset(const AttentionTask& task, const Work& work, int i) {
-  const int query = work.first_query + i;
-  return (static_cast<int64_t>(work.first_row + query / work.group) * task.num_heads +
-          work.kv_head * work.group + query % work.group) *
-         task.head_dim;
-}
 
 template <typename X, typename T>
 __device__ void load_queries(const AttentionTask& task, const Work& work, char* queries) {
@@ -120,21 +102,8 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
   if (tile.tile < 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  Work work{.table = task.block_tables + tile.sequence * task.max_blocks,
-            .first_row = task.query_starts[tile.sequence],
-            .first_query = tile.tile * kTileQueries,
-            .kv_head = static_cast<int>(blockIdx.x),
-            .group = group_of(task),
-            .context_len = task.context_lens[tile.sequence]};
-  const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;
-  work.num_queries = min(kTileQueries, num_rows * work.group - work.first_query);
-  // How many keys query i of the tile sees; rows are in order of position.
-  const auto visible = [&](int i) {
-    if (i >= work.num_queries) return 0;
-    const int row = work.first_row + (work.first_query + i) / work.group;
-    return min(task.positions[row] + 1, work.context_len);
-  };
-  const int num_tiles = (visible(work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
+  const Work work = work_of<kTileQueries>(task, tile);
+  const int num_tiles = (visible(task, work, work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
   const auto vector_of = [&](int key_tile) {
     return cache_vector(task, work.table, work.kv_head,
                         key_tile * kTileKeys + warp * kBlockKeys + lane % kBlockKeys,
@@ -158,9 +127,9 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {
     rows[row].clear();
-    limits[row][0] = visible(first_of(row) + lane / 4);
-    limits[row][1] = visible(first_of(row) + lane / 4 + 8);
-    most[row] = visible(min(first_of(row) + 15, work.num_queries - 1));
+    limits[row][0] = visible(task, work, first_of(row) + lane / 4);
+    limits[row][1] = visible(task, work, first_of(row) + lane / 4 + 8);
+    most[row] = visible(task, work, min(first_of(row) + 15, work.num_queries - 1));
     if (first_of(row) >= work.num_queries) most[row] = 0;
   }
   const uint32_t queries = shared_address(shared.queries);

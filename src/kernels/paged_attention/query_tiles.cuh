@@ -44,6 +44,45 @@ __device__ QueryTile find_query_tile(const AttentionTask& task, int index) {
   return {0, -1};
 }
 
+// What a block works on.
+struct Work {
+  const int32_t* table;
+  int first_row;    // of the sequence, in the batch
+  int first_query;  // of the tile, in the sequence
+  int num_queries;  // of the tile
+  int kv_head;
+  int group;
+  int context_len;
+};
+
+__device__ inline int64_t query_offset(const AttentionTask& task, const Work& work, int i) {
+  const int query = work.first_query + i;
+  return (static_cast<int64_t>(work.first_row + query / work.group) * task.num_heads +
+          work.kv_head * work.group + query % work.group) *
+         task.head_dim;
+}
+
+// How many keys query i of the tile sees; rows are in order of position.
+__device__ inline int visible(const AttentionTask& task, const Work& work, int i) {
+  if (i < 0 || i >= work.num_queries) return 0;
+  const int row = work.first_row + (work.first_query + i) / work.group;
+  return min(task.positions[row] + 1, work.context_len);
+}
+
+template <int kTileQueries>
+__device__ Work work_of(const AttentionTask& task, const QueryTile& tile) {
+  Work work{.table = task.block_tables + tile.sequence * task.max_blocks,
+            .first_row = task.query_starts[tile.sequence],
+            .first_query = tile.tile * kTileQueries,
+            .num_queries = 0,
+            .kv_head = static_cast<int>(blockIdx.x),
+            .group = group_of(task),
+            .context_len = task.context_lens[tile.sequence]};
+  const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;
+  work.num_queries = min(kTileQueries, num_rows * work.group - work.first_query);
+  return work;
+}
+
 // At least as many as all sequences have, from what the host knows.
 inline unsigned max_query_tiles(const AttentionTask& task, int64_t tile_queries) {
   const int64_t group = task.num_heads / task.num_kv_heads;
