@@ -246,15 +246,15 @@ struct Tiles {
                              static_cast<const char*>(task.values)};
     constexpr int kCopies = kBlockKeys * kChunks / kWarpThreads;
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
+    for (int i = 0; i < kCopies; ++i) {
+      const int key = (i * kWarpThreads + lane) / kChunks;
+      const int chunk = lane % kChunks;
+      const int from = __shfl_sync(0xFFFFFFFFU, vector, key);
+      const int64_t at = static_cast<int64_t>(from < 0 ? 0 : from) * kRowBytes + chunk * 16;
 #pragma unroll
-      for (int i = 0; i < kCopies; ++i) {
-        const int key = (i * kWarpThreads + lane) / kChunks;
-        const int chunk = lane % kChunks;
-        const int from = __shfl_sync(0xFFFFFFFFU, vector, key);
-        const char* source =
-            halves[half] + static_cast<int64_t>(from < 0 ? 0 : from) * kRowBytes + chunk * 16;
-        start_copy<16>(block + half * kHalfBytes + offset(key, chunk), source, from >= 0);
+      for (int half = 0; half < 2; ++half) {
+        start_copy<16>(block + half * kHalfBytes + offset(key, chunk), halves[half] + at,
+                       from >= 0);
       }
     }
     if constexpr (kHasScales) {
@@ -265,93 +265,143 @@ struct Tiles {
   }
 };
 
+// Heads that share a KV head: in 32 bits, which divides fast.
+__device__ inline int group_of(const AttentionTask& task) {
+  return static_cast<int>(task.num_heads) / static_cast<int>(task.num_kv_heads);
+}
+
 // The index in the cache of the vector of a sequence's key at `position`, or -1 past the context.
 __device__ inline int cache_vector(const AttentionTask& task, const int32_t* table, int kv_head,
                                    int position, int context_len) {
   if (position >= context_len) return -1;
   const int block_tokens = static_cast<int>(task.block_tokens);
-  const int shift = __ffs(block_tokens) - 1;
-  const int block = table[position >> shift];
+  const int block = table[position >> (__ffs(block_tokens) - 1)];
   return (block * static_cast<int>(task.num_kv_heads) + kv_head) * block_tokens +
          (position & (block_tokens - 1));
 }
 
-// Online softmax of 16 rows of queries by one warp. A lane has rows lane / 4 and lane / 4 + 8.
-// Explicitly rounded operations, so that every use of it compiles to the same arithmetic.
-template <typename T>
+// Online softmax of rows of queries by one warp. A lane has the row lane / 4 and, with two halves,
+// lane / 4 + 8. Explicitly rounded operations, so that every use of it compiles to the same
+// arithmetic.
+template <typename T, int kHalves>
 struct RowSums {
-  float totals[T::kDim / 8][4];
-  float max_scores[2];
-  float sums[2];  // of this lane's keys only, until added up over the four lanes of a row
+  float totals[T::kDim / 8][2 * kHalves];
+  float max_scores[kHalves];
+  float sums[kHalves];  // of this lane's keys only, until added up over the four lanes of a row
 
   __device__ void clear() {
 #pragma unroll
-    for (auto& total : totals) total[0] = total[1] = total[2] = total[3] = 0.0F;
-    max_scores[0] = max_scores[1] = -INFINITY;
-    sums[0] = sums[1] = 0.0F;
+    for (auto& total : totals) {
+#pragma unroll
+      for (float& value : total) value = 0.0F;
+    }
+#pragma unroll
+    for (int i = 0; i < kHalves; ++i) {
+      max_scores[i] = -INFINITY;
+      sums[i] = 0.0F;
+    }
   }
 
-  // Turns the scores of kBlocks * 16 keys at first_position into weights as A fragments. Row i
-  // sees keys before limits[i]; log2_scale is the factor of the exponent.
+  // Multiplies what was summed before by e^(old maximum - new maximum).
+  __device__ void rescale(const float (&factors)[kHalves]) {
+    bool is_same = true;
+#pragma unroll
+    for (const float factor : factors) is_same = is_same && factor == 1.0F;
+    if (__all_sync(0xFFFFFFFFU, is_same)) return;
+#pragma unroll
+    for (int i = 0; i < kHalves; ++i) {
+      sums[i] = __fmul_rn(sums[i], factors[i]);
+#pragma unroll
+      for (auto& total : totals) {
+        total[2 * i] = __fmul_rn(total[2 * i], factors[i]);
+        total[2 * i + 1] = __fmul_rn(total[2 * i + 1], factors[i]);
+      }
+    }
+  }
+
+  // Turns the scores of kBlocks * 16 keys at first_position into weights as A fragments. The row
+  // of half i sees keys before limits[i]; log2_scale is the factor of the exponent. If there are
+  // scales, those of each 16 keys and of their values are 32 floats, scale_stride bytes apart.
   template <int kBlocks>
-  __device__ void soften(float (&scores)[kBlocks * 2][4], const char* blocks, int first_position,
-                         const int (&limits)[2], float log2_scale,
+  __device__ void soften(float (&scores)[kBlocks * 2][4], const char* scales, int scale_stride,
+                         int first_position, const int (&limits)[kHalves], float log2_scale,
                          uint32_t (&weights)[kBlocks][4]) {
     const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
     float value_scales[T::kHasScales ? kBlocks * 2 : 1][2];
-    float new_max[2] = {max_scores[0], max_scores[1]};
-    const bool is_whole = first_position + kBlocks * kBlockKeys <= min(limits[0], limits[1]);
+    float new_max[kHalves];
+    const int last_position = first_position + kBlocks * kBlockKeys;
+    bool is_whole = true;
+#pragma unroll
+    for (int i = 0; i < kHalves; ++i) {
+      new_max[i] = max_scores[i];
+      is_whole = is_whole && last_position <= limits[i];
+    }
 #pragma unroll
     for (int n = 0; n < kBlocks * 2; ++n) {
-      const int key = n % 2 * 8 + lane % 4 * 2;
       float extra[2] = {0.0F, 0.0F};
       if constexpr (T::kHasScales) {
-        const auto* scales =
-            reinterpret_cast<const float*>(blocks + n / 2 * T::kBlockBytes + 2 * T::kHalfBytes);
+        const int key = n % 2 * 8 + lane % 4 * 2;
+        const auto* of_block = reinterpret_cast<const float*>(scales + n / 2 * scale_stride);
 #pragma unroll
         for (int e = 0; e < 2; ++e) {
-          const float key_scale = scales[key + e];
-          value_scales[n][e] = scales[kBlockKeys + key + e];
-          scores[n][e] = __fmul_rn(scores[n][e], key_scale);
-          scores[n][2 + e] = __fmul_rn(scores[n][2 + e], key_scale);
+          value_scales[n][e] = of_block[kBlockKeys + key + e];
+#pragma unroll
+          for (int i = 0; i < kHalves; ++i) {
+            scores[n][2 * i + e] = __fmul_rn(scores[n][2 * i + e], of_block[key + e]);
+          }
           // The greatest weight times value scale becomes 1, so that f16 holds all that matter.
           extra[e] = __fdividef(__log2f(fmaxf(value_scales[n][e], 0x1.0p-60F)), log2_scale);
         }
       }
+      // Last, for a key that is not there has the scale 0.
+      if (!is_whole) {
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int position = first_position + n / 2 * kBlockKeys + key + e % 2;
-        if (!is_whole && position >= limits[e / 2]) scores[n][e] = -INFINITY;
+        for (int e = 0; e < 2 * kHalves; ++e) {
+          const int position = first_position + n * 8 + lane % 4 * 2 + e % 2;
+          if (position >= limits[e / 2]) scores[n][e] = -INFINITY;
+        }
+      }
+#pragma unroll
+      for (int e = 0; e < 2 * kHalves; ++e) {
         new_max[e / 2] = fmaxf(new_max[e / 2], __fadd_rn(scores[n][e], extra[e % 2]));
       }
     }
-    float offsets[2];
+    float offsets[kHalves];
+    float factors[kHalves];
 #pragma unroll
-    for (int i = 0; i < 2; ++i) {
+    for (int i = 0; i < kHalves; ++i) {
       new_max[i] = fmaxf(new_max[i], __shfl_xor_sync(0xFFFFFFFFU, new_max[i], 1));
       new_max[i] = fmaxf(new_max[i], __shfl_xor_sync(0xFFFFFFFFU, new_max[i], 2));
       const float origin = new_max[i] == -INFINITY ? 0.0F : new_max[i];
-      const float factor = power_of_two(__fmul_rn(__fsub_rn(max_scores[i], origin), log2_scale));
+      factors[i] = power_of_two(__fmul_rn(__fsub_rn(max_scores[i], origin), log2_scale));
       offsets[i] = __fmul_rn(-origin, log2_scale);
       max_scores[i] = new_max[i];
-      sums[i] = __fmul_rn(sums[i], factor);
-#pragma unroll
-      for (auto& total : totals) {
-        total[2 * i] = __fmul_rn(total[2 * i], factor);
-        total[2 * i + 1] = __fmul_rn(total[2 * i + 1], factor);
-      }
     }
+    rescale(factors);
 #pragma unroll
     for (int n = 0; n < kBlocks * 2; ++n) {
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
+      for (int e = 0; e < 2 * kHalves; ++e) {
         float weight = power_of_two(__fmaf_rn(scores[n][e], log2_scale, offsets[e / 2]));
         sums[e / 2] = __fadd_rn(sums[e / 2], weight);
         if constexpr (T::kHasScales) weight = __fmul_rn(weight, value_scales[n][e % 2]);
         scores[n][e] = weight;
       }
       weights[n / 2][n % 2 * 2] = packed<typename T::Math>(scores[n][0], scores[n][1]);
-      weights[n / 2][n % 2 * 2 + 1] = packed<typename T::Math>(scores[n][2], scores[n][3]);
+      weights[n / 2][n % 2 * 2 + 1] =
+          kHalves == 2 ? packed<typename T::Math>(scores[n][2], scores[n][3]) : 0;
+    }
+  }
+
+  // totals[n] += weights times 16 values of 8 dimensions.
+  __device__ void add(int n, const uint32_t (&weights)[4], const uint32_t (&b)[2]) {
+    if constexpr (kHalves == 2) {
+      multiply<typename T::Math>(totals[n], weights, b[0], b[1]);
+    } else {
+      float c[4] = {totals[n][0], totals[n][1], 0.0F, 0.0F};
+      multiply<typename T::Math>(c, weights, b[0], b[1]);
+      totals[n][0] = c[0];
+      totals[n][1] = c[1];
     }
   }
 
@@ -365,11 +415,11 @@ struct RowSums {
   }
 };
 
-// kRows x 16 rows of queries times kBlocks x 16 keys: scores, softmax, weighted values.
+// kRows tiles of rows of queries times kBlocks x 16 keys: scores, softmax, weighted values.
 // query(tile, step, a) gives the A fragment of 16 dimensions.
-template <typename T, int kRows, int kBlocks, typename Query>
-__device__ inline void attend(RowSums<T>* rows, const char* blocks, int first_position,
-                              const int (*limits)[2], float log2_scale, Query&& query) {
+template <typename T, int kRows, int kBlocks, int kHalves, typename Query>
+__device__ inline void attend(RowSums<T, kHalves>* rows, const char* blocks, int first_position,
+                              const int (*limits)[kHalves], float log2_scale, Query&& query) {
   float scores[kRows][kBlocks * 2][4] = {};
   const uint32_t base = shared_address(blocks);
 #pragma unroll
@@ -397,8 +447,8 @@ __device__ inline void attend(RowSums<T>* rows, const char* blocks, int first_po
   uint32_t weights[kRows][kBlocks][4];
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {
-    rows[row].template soften<kBlocks>(scores[row], blocks, first_position, limits[row], log2_scale,
-                                       weights[row]);
+    rows[row].template soften<kBlocks>(scores[row], blocks + 2 * T::kHalfBytes, T::kBlockBytes,
+                                       first_position, limits[row], log2_scale, weights[row]);
   }
 #pragma unroll
   for (int block = 0; block < kBlocks; ++block) {
@@ -409,10 +459,7 @@ __device__ inline void attend(RowSums<T>* rows, const char* blocks, int first_po
 #pragma unroll
       for (int row = 0; row < kRows; ++row) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          multiply<typename T::Math>(rows[row].totals[4 * step + i], weights[row][block], b[i][0],
-                                     b[i][1]);
-        }
+        for (int i = 0; i < 4; ++i) rows[row].add(4 * step + i, weights[row][block], b[i]);
       }
     }
   }

@@ -22,6 +22,7 @@ void paged_attention(const AttentionTask& task, const CudaQueue& queue) {
   const int64_t group = task.num_heads / task.num_kv_heads;
   if (!task.batch_invariant) decode_attention(task, queue);
   if (task.batch_invariant || task.max_query_rows * group > kDecodeQueries) {
+    if (queue.architecture == 90) return hopper_prefill_attention(task, queue);
     prefill_attention(task, queue);
   }
 }

@@ -5,6 +5,7 @@
 // row's arithmetic follows from its position alone: keys in tiles of 64 from position 0.
 #include "kernels/paged_attention/attention_cuda.h"
 #include "kernels/paged_attention/attention_tiles.cuh"
+#include "kernels/paged_attention/query_tiles.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
@@ -24,52 +25,6 @@ constexpr int kStages = num_stages(__CUDA_ARCH__ / 10);
 constexpr int kStages = 2;
 #endif
 
-// Query tiles of a sequence; 0 if it is not this kernel's.
-__device__ int tiles_of(const AttentionTask& task, int sequence) {
-  const int rows = task.query_starts[sequence + 1] - task.query_starts[sequence];
-  const int queries = rows * static_cast<int>(task.num_heads / task.num_kv_heads);
-  if (queries <= kDecodeQueries && !task.batch_invariant) return 0;
-  return (queries + kTileQueries - 1) / kTileQueries;
-}
-
-struct QueryTile {
-  int sequence;
-  int tile;  // of the sequence; negative: there is none
-};
-
-// The tiles of all sequences, the last first: they see the longest contexts.
-__device__ QueryTile find_tile(const AttentionTask& task, int index) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  const auto num_sequences = static_cast<int>(task.num_sequences);
-  for (int end = num_sequences; end > 0; end -= kWarpThreads) {
-    const int sequence = end - 1 - lane;
-    const int own = sequence >= 0 ? tiles_of(task, sequence) : 0;
-    int total = own;
-    for (int offset = 1; offset < kWarpThreads; offset *= 2) {
-      const int below = __shfl_up_sync(0xFFFFFFFFU, total, offset);
-      if (lane >= offset) total += below;
-    }
-    const unsigned past = __ballot_sync(0xFFFFFFFFU, total > index);
-    if (past != 0) {
-      const int found = __ffs(past) - 1;
-      return {end - 1 - found, __shfl_sync(0xFFFFFFFFU, total, found) - 1 - index};
-    }
-    index -= __shfl_sync(0xFFFFFFFFU, total, kWarpThreads - 1);
-  }
-  return {0, -1};
-}
-
-// What a block works on.
-struct Work {
-  const int32_t* table;
-  int first_row;    // of the sequence, in the batch
-  int first_query;  // of the tile, in the sequence
-  int num_queries;  // of the tile
-  int kv_head;
-  int group;
-  int context_len;
-};
-
 template <typename T>
 struct Shared {
   alignas(128) char queries[kTileQueries * T::kDim * 2];
@@ -79,13 +34,6 @@ struct Shared {
 // Queries lie as 16-bit rows of swizzled chunks, in the order that the keys' dimensions are taken.
 template <typename T>
 using QueryTiles = Tiles<typename T::Math, T::kDim>;
-
-__device__ int64_t query_offset(const AttentionTask& task, const Work& work, int i) {
-  const int query = work.first_query + i;
-  return (static_cast<int64_t>(work.first_row + query / work.group) * task.num_heads +
-          work.kv_head * work.group + query % work.group) *
-         task.head_dim;
-}
 
 template <typename X, typename T>
 __device__ void load_queries(const AttentionTask& task, const Work& work, char* queries) {
@@ -113,7 +61,7 @@ __device__ void load_query_fragment(uint32_t queries, int step, uint32_t (&a)[4]
 }
 
 template <typename X, typename T>
-__device__ void store_rows(const AttentionTask& task, const Work& work, RowSums<T>& rows,
+__device__ void store_rows(const AttentionTask& task, const Work& work, RowSums<T, 2>& rows,
                            int first) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   rows.add_up();
@@ -150,25 +98,12 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
   auto& shared = *reinterpret_cast<Shared<T>*>(shared_bytes);
   wait_for_predecessor();
   let_successor_start();
-  const QueryTile tile = find_tile(task, static_cast<int>(blockIdx.y));
+  const QueryTile tile = find_query_tile<kTileQueries>(task, static_cast<int>(blockIdx.y));
   if (tile.tile < 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  Work work{.table = task.block_tables + tile.sequence * task.max_blocks,
-            .first_row = task.query_starts[tile.sequence],
-            .first_query = tile.tile * kTileQueries,
-            .kv_head = static_cast<int>(blockIdx.x),
-            .group = static_cast<int>(task.num_heads / task.num_kv_heads),
-            .context_len = task.context_lens[tile.sequence]};
-  const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;
-  work.num_queries = min(kTileQueries, num_rows * work.group - work.first_query);
-  // How many keys query i of the tile sees; rows are in order of position.
-  const auto visible = [&](int i) {
-    if (i >= work.num_queries) return 0;
-    const int row = work.first_row + (work.first_query + i) / work.group;
-    return min(task.positions[row] + 1, work.context_len);
-  };
-  const int num_tiles = (visible(work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
+  const Work work = work_of<kTileQueries>(task, tile);
+  const int num_tiles = (visible(task, work, work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
   const auto vector_of = [&](int key_tile) {
     return cache_vector(task, work.table, work.kv_head,
                         key_tile * kTileKeys + warp * kBlockKeys + lane % kBlockKeys,
@@ -186,15 +121,15 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
   load_queries<X, T>(task, work, shared.queries);
   // Row tiles go to the warps in turn, so that all have the like to do.
   const auto first_of = [&](int row) { return (row * kWarps + warp) * 16; };
-  RowSums<T> rows[kRows];
+  RowSums<T, 2> rows[kRows];
   int limits[kRows][2];
   int most[kRows];
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {
     rows[row].clear();
-    limits[row][0] = visible(first_of(row) + lane / 4);
-    limits[row][1] = visible(first_of(row) + lane / 4 + 8);
-    most[row] = visible(min(first_of(row) + 15, work.num_queries - 1));
+    limits[row][0] = visible(task, work, first_of(row) + lane / 4);
+    limits[row][1] = visible(task, work, first_of(row) + lane / 4 + 8);
+    most[row] = visible(task, work, min(first_of(row) + 15, work.num_queries - 1));
     if (first_of(row) >= work.num_queries) most[row] = 0;
   }
   const uint32_t queries = shared_address(shared.queries);
@@ -211,9 +146,9 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
     const char* keys = shared.ring[key_tile % kStages][0];
     // A tile past what the rows see would change nothing.
     if (first < most[1]) {
-      attend<T, kRows, kTileBlocks>(rows, keys, first, limits, log2_scale, query);
+      attend<T, kRows, kTileBlocks, 2>(rows, keys, first, limits, log2_scale, query);
     } else if (first < most[0]) {
-      attend<T, 1, kTileBlocks>(rows, keys, first, limits, log2_scale, query);
+      attend<T, 1, kTileBlocks, 2>(rows, keys, first, limits, log2_scale, query);
     }
     __syncthreads();
   }
@@ -225,18 +160,15 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
 
 template <typename X, typename T>
 void prefill(const AttentionTask& task, const CudaQueue& queue) {
-  const int64_t group = task.num_heads / task.num_kv_heads;
-  const int64_t of_a_sequence = (task.max_query_rows * group + kTileQueries - 1) / kTileQueries;
-  const int64_t of_all = task.num_tokens * group / kTileQueries + task.num_sequences;
-  const int64_t num_tiles = min(of_all, of_a_sequence * task.num_sequences);
   const size_t shared_bytes =
       sizeof(Shared<T>) -
       static_cast<size_t>(kStages - num_stages(queue.architecture)) * kTileBlocks * T::kBlockBytes;
-  launch(queue, "paged_attention (prefill)",
-         {.grid = dim3(static_cast<unsigned>(task.num_kv_heads), static_cast<unsigned>(num_tiles)),
-          .block = kThreads,
-          .shared_bytes = shared_bytes},
-         Overlap::kWithPredecessor, prefill_kernel<X, T>, task);
+  launch(
+      queue, "paged_attention (prefill)",
+      {.grid = dim3(static_cast<unsigned>(task.num_kv_heads), max_query_tiles(task, kTileQueries)),
+       .block = kThreads,
+       .shared_bytes = shared_bytes},
+      Overlap::kWithPredecessor, prefill_kernel<X, T>, task);
 }
 
 template <typename X, typename Cache>

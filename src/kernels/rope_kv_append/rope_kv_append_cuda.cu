@@ -23,9 +23,13 @@ struct Head {
 };
 
 template <typename X>
-__device__ Head<X> head_of(const RopeTask& task, int64_t row, int64_t head) {
+__device__ Head<X> head_of(const RopeTask& task, uint32_t unit) {
   const int64_t dim = task.head_dim;
-  const int64_t num_heads = task.num_heads + 2 * task.num_kv_heads;
+  // In 32 bits, which divide fast.
+  const auto num_kv_heads = static_cast<uint32_t>(task.num_kv_heads);
+  const uint32_t num_heads = static_cast<uint32_t>(task.num_heads) + 2 * num_kv_heads;
+  const int64_t row = unit / num_heads;
+  const int64_t head = unit % num_heads;
   Head<X> result{};
   result.source = static_cast<const X*>(task.qkv) + (row * num_heads + head) * dim;
   result.cache_vector = -1;
@@ -36,13 +40,14 @@ __device__ Head<X> head_of(const RopeTask& task, int64_t row, int64_t head) {
     result.q = static_cast<X*>(task.q) + (row * task.num_heads + head) * dim;
     return result;
   }
-  const int64_t kv_head = (head - task.num_heads) % task.num_kv_heads;
   result.is_key = head - task.num_heads < task.num_kv_heads;
-  const int64_t slot = task.slots[row];
+  const int64_t kv_head = head - task.num_heads - (result.is_key ? 0 : task.num_kv_heads);
+  const int32_t slot = task.slots[row];
   if (slot >= 0) {
-    const int64_t block = slot / task.block_tokens;
+    const auto block_tokens = static_cast<int32_t>(task.block_tokens);
+    const int64_t block = slot / block_tokens;
     result.cache_vector =
-        (block * task.num_kv_heads + kv_head) * task.block_tokens + slot % task.block_tokens;
+        (block * task.num_kv_heads + kv_head) * block_tokens + slot % block_tokens;
   }
   return result;
 }
@@ -84,16 +89,16 @@ __device__ void store_floats(T* target, const float (&values)[kCount], float sca
 
 // Heads whose halves are a power of two of packs, at most a warp's worth: threads_per_head.
 template <typename X, typename Cache>
-__global__ void rope_packs(RopeTask task, int threads_per_head) {
+__global__ void rope_packs(RopeTask task, uint32_t threads_per_head) {
   constexpr int kCount = Pack<X>::kSize;
   wait_for_predecessor();
   let_successor_start();
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const uint32_t index = blockIdx.x * kThreads + threadIdx.x;
   const int64_t num_heads = task.num_heads + 2 * task.num_kv_heads;
-  const int64_t unit = index / threads_per_head;
+  const uint32_t unit = index / threads_per_head;
   // Threads past the end go along, for the shuffles below.
   const bool is_live = unit < task.num_tokens * num_heads;
-  const Head<X> head = head_of<X>(task, is_live ? unit / num_heads : 0, unit % num_heads);
+  const Head<X> head = head_of<X>(task, is_live ? unit : 0);
   const int64_t half = task.head_dim / 2;
   const int64_t at = index % threads_per_head * kCount;
   float low[kCount];
@@ -121,7 +126,7 @@ __global__ void rope_packs(RopeTask task, int threads_per_head) {
       most = fmaxf(most, fmaxf(fabsf(low[i]), fabsf(high[i])));
       special += low[i] * 0.0F + high[i] * 0.0F;
     }
-    for (int offset = threads_per_head / 2; offset > 0; offset /= 2) {
+    for (uint32_t offset = threads_per_head / 2; offset > 0; offset /= 2) {
       most = fmaxf(most, __shfl_xor_sync(0xFFFFFFFFU, most, offset));
       special += __shfl_xor_sync(0xFFFFFFFFU, special, offset);
     }
@@ -161,7 +166,7 @@ __global__ void rope_elements(RopeTask task) {
   const int64_t unit = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) / kWarpThreads;
   const int64_t num_heads = task.num_heads + 2 * task.num_kv_heads;
   if (unit >= task.num_tokens * num_heads) return;
-  const Head<X> head = head_of<X>(task, unit / num_heads, unit % num_heads);
+  const Head<X> head = head_of<X>(task, static_cast<uint32_t>(unit));
   const int64_t half = task.head_dim / 2;
   if (head.q != nullptr) {
     for (int64_t i = lane; i < task.head_dim; i += kWarpThreads) {
@@ -202,7 +207,7 @@ void rope(const RopeTask& task, const CudaQueue& queue) {
                           .block = kThreads};
   if (has_packs) {
     launch(queue, "rope_kv_append", shape, Overlap::kWithPredecessor, rope_packs<X, Cache>, task,
-           static_cast<int>(packs));
+           static_cast<uint32_t>(packs));
   } else {
     launch(queue, "rope_kv_append", shape, Overlap::kWithPredecessor, rope_elements<X, Cache>,
            task);
