@@ -69,7 +69,6 @@ DecodeRowMatrix matrix_of(const LinearWeight& weight, std::int64_t pair_stride,
                          static_cast<std::uint32_t>(tensor::size_bytes(view.dtype));
   return {.in = static_cast<std::uint32_t>(view.shape[1]),
           .row_bytes = row_bytes,
-          .row_pitch = (row_bytes + 63) / 128 * 128 + 64,
           .pair_stride = static_cast<std::uint32_t>(pair_stride),
           .pair_shift = pair_shift,
           .units_each = static_cast<std::uint32_t>(units / num_multiprocessors),

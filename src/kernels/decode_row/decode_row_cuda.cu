@@ -18,6 +18,7 @@ constexpr uint32_t kBarriersEachLayer = 5;
 // Steps of Fragments: of a hidden vector in stages of 4 rows, and of the inner one in e4m3.
 constexpr int kHiddenSteps = 4;
 constexpr uint32_t kHiddenParts = 2;
+constexpr uint32_t kQuad = 4;
 constexpr int kInnerF8Steps = 3;
 
 struct SharedState {
@@ -266,47 +267,60 @@ class Consumer {
     }
   }
 
+  // Each lane computes two quads of columns, so that its warp reads whole lines, and gives them to
+  // the lanes that have them in their fragments.
   template <typename W, int kSteps>
   __device__ void run_hidden_with(uint32_t kind, const DecodeRowLayerTask& pointers,
                                   uint32_t layer) {
-    using X = Fragments<W, kSteps>;
-    static_assert(kSteps * X::kColumns == kWarpThreads);  // an octet for each lane
-    const uint32_t octet =
-        (own_lane() / X::kColumns * kConsumerWarps + own_warp()) * X::kColumns +
-        own_lane() % X::kColumns;
-    const uint32_t column = octet * kOctet;
-    float values[kOctet] = {};
+    using X = Fragments<W, kSteps, 1>;
+    static_assert(kSteps * X::kColumns == kWarpThreads);  // as many octets as lanes
+    constexpr uint32_t kRunQuads = 2 * X::kColumns;       // of a step of the warp
+    uint32_t columns[2];
+#pragma unroll
+    for (uint32_t i = 0; i < 2; ++i) {
+      const uint32_t quad = i * kWarpThreads + own_lane();
+      const uint32_t run = quad / kRunQuads * kConsumerWarps + own_warp();
+      columns[i] = (run * kRunQuads + quad % kRunQuads) * kQuad;
+    }
+    float values[2][kQuad] = {};
     if (kind == 1) {
-      grid_.wait();
-      if (column < task_.matrices[1].in) merge_splits(task_, column, values);
+      load_attended(columns, values);
     } else {
       const void* norm = kind == 2 ? pointers.mlp_norm : pointers.attention_norm;
       const bool is_head = kind == kHeadMatrix;
-      load_normed(static_cast<const T*>(is_head ? task_.final_norm : norm), column, is_head,
+      load_normed(static_cast<const T*>(is_head ? task_.final_norm : norm), columns, is_head,
                   values);
     }
     X x;
-    share_octet(narrow_octet<T>(values), x);
+    share_quads(values, x);
     if constexpr (Product<T, W>::kScalesVector) scale_to_f16(x);
     multiply(kind, pointers, layer, x);
   }
 
-  // Each lane has an octet of the warp's columns: gives each those of its fragments.
   template <typename X>
-  __device__ void share_octet(const Octet<T>& octet, X& x) {
-    auto* octets = reinterpret_cast<Octet<T>*>(shared_.octets[own_warp()]);
-    octets[own_lane()] = octet;
+  __device__ void share_quads(const float (&values)[2][kQuad], X& x) {
+    T(*shared)[kQuad] = reinterpret_cast<T(*)[kQuad]>(shared_.octets[own_warp()]);
+#pragma unroll
+    for (uint32_t i = 0; i < 2; ++i) {
+      T rounded[kQuad];
+#pragma unroll
+      for (uint32_t k = 0; k < kQuad; ++k) rounded[k] = narrow<T>(values[i][k]);
+      uint2 bits;
+      memcpy(&bits, rounded, sizeof(bits));
+      *reinterpret_cast<uint2*>(shared[i * kWarpThreads + own_lane()]) = bits;
+    }
     __syncwarp();
     constexpr int kOctets = X::kColumns / kOctet;
-    const bool has_part = own_lane() / kColumnLanes < kHiddenParts;
-    const uint32_t first = own_lane() % (kHiddenParts * kColumnLanes) * kOctets;
+    const auto* octets = reinterpret_cast<const Octet<T>*>(shared_.octets[own_warp()]);
+    const bool has_part = X::part(0) < kHiddenParts;
+    const uint32_t group = X::part(0) % kHiddenParts * kColumnLanes + own_lane() % kColumnLanes;
 #pragma unroll
-    for (uint32_t step = 0; step < sizeof(x.words) / sizeof(x.words[0]); ++step) {
+    for (uint32_t step = 0; step < sizeof(x.words[0]) / sizeof(x.words[0][0]); ++step) {
 #pragma unroll
       for (int i = 0; i < kOctets; ++i) {
-        const Octet<T> part = octets[step * X::kColumns + first + i];
-#pragma unroll
-        for (int k = 0; k < 4; ++k) x.words[step][4 * i + k] = has_part ? part.words[k] : 0;
+        Octet<T> octet = octets[step * X::kColumns + group * kOctets + i];
+        if (!has_part) octet = {};
+        x.take(0, step, i, octet);
       }
     }
   }
@@ -315,14 +329,13 @@ class Consumer {
   // only what is 2^30 times smaller than the greatest gets lost.
   template <typename X>
   __device__ void scale_to_f16(X& x) {
+    constexpr int kCount = sizeof(x.words) / sizeof(uint32_t);
+    uint32_t* words = &x.words[0][0][0];
     float most = 0;
 #pragma unroll
-    for (const auto& words : x.words) {
-#pragma unroll
-      for (const uint32_t word : words) {
-        most = fmaxf(most, fabsf(__uint_as_float(word << 16)));
-        most = fmaxf(most, fabsf(__uint_as_float(word & 0xFFFF0000U)));
-      }
+    for (int i = 0; i < kCount; ++i) {
+      most = fmaxf(most, fabsf(__uint_as_float(words[i] << 16)));
+      most = fmaxf(most, fabsf(__uint_as_float(words[i] & 0xFFFF0000U)));
     }
     most = warp_max(most);
     if (own_lane() == 0) shared_.warp_maxima[own_warp()] = most;
@@ -334,27 +347,46 @@ class Consumer {
     x.scale = is_normal ? power * 0x1.0p-14F : 1.0F;
     const float inverse = 1.0F / x.scale;
 #pragma unroll
-    for (auto& words : x.words) {
+    for (int i = 0; i < kCount; ++i) {
+      const __half2 pair = __floats2half2_rn(__uint_as_float(words[i] << 16) * inverse,
+                                             __uint_as_float(words[i] & 0xFFFF0000U) * inverse);
+      memcpy(&words[i], &pair, sizeof(pair));
+    }
+  }
+
+  __device__ void load_attended(const uint32_t (&columns)[2], float (&values)[2][kQuad]) {
+    grid_.wait();
 #pragma unroll
-      for (uint32_t& word : words) {
-        const __half2 pair = __floats2half2_rn(__uint_as_float(word << 16) * inverse,
-                                               __uint_as_float(word & 0xFFFF0000U) * inverse);
-        memcpy(&word, &pair, sizeof(word));
-      }
+    for (int i = 0; i < 2; ++i) {
+      if (columns[i] >= task_.matrices[1].in) continue;
+      const float4 merged = merge_splits(task_, columns[i]);
+      memcpy(values[i], &merged, sizeof(merged));
     }
   }
 
   // Columns of the residual, normalized but not rounded.
-  __device__ void load_normed(const T* norm, uint32_t column, bool is_output,
-                              float (&values)[kOctet]) {
-    const bool is_inside = column < task_.hidden;
-    Octet<T> norm_octet = {};
-    if (is_inside) norm_octet = load_octet(norm + column);
+  __device__ void load_normed(const T* norm, const uint32_t (&columns)[2], bool is_output,
+                              float (&values)[2][kQuad]) {
+    T weights[2][kQuad] = {};
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if (columns[i] >= task_.hidden) continue;
+      const uint2 bits = __ldg(reinterpret_cast<const uint2*>(norm + columns[i]));
+      memcpy(weights[i], &bits, sizeof(bits));
+    }
     grid_.wait();
-    if (is_inside) load_floats(task_.residual + column, values);
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      if (columns[i] >= task_.hidden) continue;
+      const float4 quad = __ldcg(reinterpret_cast<const float4*>(task_.residual + columns[i]));
+      memcpy(values[i], &quad, sizeof(quad));
+    }
     float squares = 0;
 #pragma unroll
-    for (const float value : values) squares = fmaf(value, value, squares);
+    for (const auto& quad : values) {
+#pragma unroll
+      for (const float value : quad) squares = fmaf(value, value, squares);
+    }
     squares = warp_sum(squares);
     if (own_lane() == 0) shared_.warp_sums[own_warp()] = squares;
     sync_consumers();
@@ -362,57 +394,58 @@ class Consumer {
 #pragma unroll
     for (const float each : shared_.warp_sums) squares += each;
     const float factor = rsqrtf(squares * inverse_hidden_ + task_.epsilon);
-    float weights[kOctet];
-    widen_octet(norm_octet, weights);
 #pragma unroll
-    for (uint32_t i = 0; i < kOctet; ++i) values[i] *= factor * weights[i];
-    if (is_output && is_inside && blockIdx.x == 0) {
-      T* hidden = static_cast<T*>(task_.hidden_state) + column;
+    for (int i = 0; i < 2; ++i) {
+      T* hidden = static_cast<T*>(task_.hidden_state) + columns[i];
+      const bool writes = is_output && blockIdx.x == 0 && columns[i] < task_.hidden;
 #pragma unroll
-      for (uint32_t i = 0; i < kOctet; ++i) hidden[i] = narrow<T>(values[i]);
+      for (uint32_t k = 0; k < kQuad; ++k) {
+        values[i][k] *= factor * widen(weights[i][k]);
+        if (writes) hidden[k] = narrow<T>(values[i][k]);
+      }
     }
   }
 
   // The products with the gated vector.
   __device__ void run_inner(const DecodeRowLayerTask& pointers, uint32_t layer) {
-    const DecodeRowMatrix& matrix = task_.matrices[3];
-    const T* gated = static_cast<const T*>(task_.gated);
-    const uint32_t num_parts = 8 / matrix.stage_rows;
-    const uint32_t part = own_lane() / kColumnLanes;
     grid_.wait();
-    if (!matrix.is_f8) {
-      using X = Fragments<T, kInnerSteps>;
-      X x;
-#pragma unroll
-      for (int step = 0; step < kInnerSteps; ++step) {
-        const uint32_t column = X::group(step, part, num_parts) * X::kColumns;
-        Octet<T> octet = {};
-        if (part < num_parts && column < matrix.in) octet = load_octet(gated + column);
-#pragma unroll
-        for (int k = 0; k < 4; ++k) x.words[step][k] = octet.words[k];
-      }
-      return multiply(3, pointers, layer, x);
+    if (task_.matrices[3].is_f8) {
+      run_inner_with<__nv_fp8_e4m3, kInnerF8Steps>(pointers, layer);
+    } else {
+      run_inner_with<T, kInnerSteps>(pointers, layer);
     }
-    using X = Fragments<__nv_fp8_e4m3, kInnerF8Steps>;
-    X x;
-#pragma unroll
-    for (int step = 0; step < kInnerF8Steps; ++step) {
-      const uint32_t column = X::group(step, part, num_parts) * X::kColumns;
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        Octet<T> octet = {};
-        if (part < num_parts && column < matrix.in) octet = load_octet(gated + column + i * kOctet);
-#pragma unroll
-        for (int k = 0; k < 4; ++k) x.words[step][4 * i + k] = octet.words[k];
-      }
-    }
-    if constexpr (Product<T, __nv_fp8_e4m3>::kScalesVector) scale_to_f16(x);
-    multiply(3, pointers, layer, x);
   }
 
   template <typename W, int kSteps>
+  __device__ void run_inner_with(const DecodeRowLayerTask& pointers, uint32_t layer) {
+    using X = Fragments<W, kSteps, 2>;
+    const DecodeRowMatrix& matrix = task_.matrices[3];
+    const T* gated = static_cast<const T*>(task_.gated);
+    const uint32_t num_parts = 8 / matrix.stage_rows;
+    X x;
+#pragma unroll
+    for (int set = 0; set < 2; ++set) {
+      const uint32_t part = X::part(set);
+#pragma unroll
+      for (int step = 0; step < kSteps; ++step) {
+        const uint32_t column = X::group(step, part, num_parts) * X::kColumns;
+#pragma unroll
+        for (uint32_t i = 0; i < X::kColumns / kOctet; ++i) {
+          Octet<T> octet = {};
+          if (part < num_parts && column < matrix.in) {
+            octet = load_octet(gated + column + i * kOctet);
+          }
+          x.take(set, step, i, octet);
+        }
+      }
+    }
+    if constexpr (Product<T, W>::kScalesVector) scale_to_f16(x);
+    multiply(3, pointers, layer, x);
+  }
+
+  template <typename W, int kSteps, int kSets>
   __device__ void multiply(uint32_t kind, const DecodeRowLayerTask& pointers, uint32_t layer,
-                           const Fragments<W, kSteps>& x) {
+                           const Fragments<W, kSteps, kSets>& x) {
     const DecodeRowMatrix& matrix = task_.matrices[kind];
     const UnitRange units = own_units(matrix, layer);
     const uint32_t num_rows = num_rows_of(matrix, units);

@@ -70,9 +70,11 @@ class RowAttention {
     float query[kOctet];
     widen_octet(load_octet(q + share_.head * task_.head_dim + dimension()), query);
     fetch_last();
-    for (uint32_t position = first_position(); __any_sync(0xFFFFFFFFU, position < share_.end);) {
+    uint32_t position = first_position();
+    while (true) {
       attend(query, position);
       position += kBatch * stride();
+      if (!__any_sync(0xFFFFFFFFU, position < share_.end)) break;
       fetch(position, true);
     }
     merge_lanes();
@@ -212,39 +214,35 @@ class RowAttention {
   float total_[kOctet] = {};
 };
 
-// Columns [column, column + 8) of the attended vector, from all splits.
-__device__ inline void merge_splits(const DecodeRowTask& task, uint32_t column,
-                                    float (&values)[kOctet]) {
-  const uint32_t head = column / task.head_dim;
-  const uint32_t first = head * task.num_splits;
-  float parts[kMaxSplits][kOctet] = {};
-  float2 maxima[kMaxSplits];
+// Columns [column, column + 4) of the attended vector, from all splits.
+__device__ inline float4 merge_splits(const DecodeRowTask& task, uint32_t column) {
+  const uint32_t first = column / task.head_dim * task.num_splits;
+  float4 parts[kMaxSplits] = {};
+  float2 maxima[kMaxSplits];  // and weights
   float most = -INFINITY;
 #pragma unroll
   for (uint32_t i = 0; i < kMaxSplits; ++i) {
     maxima[i] = {-INFINITY, 0.0F};
     if (i >= task.num_splits) continue;
     maxima[i] = __ldcg(reinterpret_cast<const float2*>(task.split_maxima) + first + i);
-    load_floats(task.split_sums + (first + i) * task.head_dim + column % task.head_dim, parts[i]);
+    parts[i] = __ldcg(reinterpret_cast<const float4*>(
+        task.split_sums + (first + i) * task.head_dim + column % task.head_dim));
   }
 #pragma unroll
   for (const float2& each : maxima) most = fmaxf(most, each.x);
   float weights = 0;
-#pragma unroll
-  for (float& value : values) value = 0;
+  float4 sums = {};
 #pragma unroll
   for (uint32_t i = 0; i < kMaxSplits; ++i) {
-    if (maxima[i].x == -INFINITY) continue;
-    const float factor = exp2f(maxima[i].x - most);
+    const float factor = maxima[i].x == -INFINITY ? 0.0F : exp2f(maxima[i].x - most);
     weights = fmaf(factor, maxima[i].y, weights);
-#pragma unroll
-    for (int d = 0; d < static_cast<int>(kOctet); ++d) {
-      values[d] = fmaf(factor, parts[i][d], values[d]);
-    }
+    sums.x = fmaf(factor, parts[i].x, sums.x);
+    sums.y = fmaf(factor, parts[i].y, sums.y);
+    sums.z = fmaf(factor, parts[i].z, sums.z);
+    sums.w = fmaf(factor, parts[i].w, sums.w);
   }
   const float inverse = weights > 0 ? 1.0F / weights : 0.0F;
-#pragma unroll
-  for (float& value : values) value *= inverse;
+  return {sums.x * inverse, sums.y * inverse, sums.z * inverse, sums.w * inverse};
 }
 
 }  // namespace fathom::kernels::cuda

@@ -161,7 +161,7 @@ class WeightProducer {
   __device__ void copy_matrix(const DecodeRowMatrix& matrix, const void* weights, uint32_t layer) {
     const UnitRange units = own_units(matrix, layer);
     const uint32_t num_rows = num_rows_of(matrix, units);
-    const uint32_t stage_bytes = matrix.stage_rows * matrix.row_pitch;
+    const uint32_t stage_bytes = matrix.stage_rows * matrix.row_bytes;
     for (uint32_t first = 0; first < num_rows; first += matrix.stage_rows) {
       const uint32_t stage_rows = min(matrix.stage_rows, num_rows - first);
       places_.next(stage_bytes);
@@ -171,7 +171,7 @@ class WeightProducer {
       __syncwarp();
       if (lane_ < stage_rows) {
         const auto row = static_cast<int64_t>(row_of(matrix, units, first + lane_));
-        copy_to_shared(ring_ + places_.offset() + lane_ * matrix.row_pitch,
+        copy_to_shared(ring_ + places_.offset() + lane_ * matrix.row_bytes,
                        static_cast<const char*>(weights) + row * matrix.row_bytes,
                        matrix.row_bytes, full, policy_);
       }
