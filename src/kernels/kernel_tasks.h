@@ -294,8 +294,8 @@ struct DecodeRowTask {
   uint64_t* barrier = nullptr;         // arrivals of all steps; starts as 0
   float* residual = nullptr;           // [hidden]
   void* q = nullptr;                   // [num_heads, head_dim]
-  float* split_sums = nullptr;         // [num_heads, num_splits, head_dim]
-  float* split_maxima = nullptr;       // [num_heads, num_splits, 2]: maximum, sum of weights
+  uint64_t* split_sums = nullptr;      // [num_heads, num_splits, head_dim + 2]
+  void* attended = nullptr;            // [num_heads, head_dim]
   void* gated = nullptr;               // [intermediate]
   uint32_t num_layers = 0;
   uint32_t hidden = 0;

@@ -205,8 +205,8 @@ base::Result<void> DecodeRowPlan::allocate(device::Device& device) {
   const std::size_t sizes[] = {sizeof(std::uint64_t),
                                task.hidden * sizeof(float),
                                q_size * kTypeBytes,
-                               num_parts * task.head_dim * sizeof(float),
-                               num_parts * 2 * sizeof(float),
+                               num_parts * (task.head_dim + 2) * sizeof(std::uint64_t),
+                               q_size * kTypeBytes,
                                task.matrices[3].in * kTypeBytes};
   std::size_t offsets[std::size(sizes) + 1] = {};
   for (std::size_t i = 0; i < std::size(sizes); ++i) {
@@ -219,8 +219,8 @@ base::Result<void> DecodeRowPlan::allocate(device::Device& device) {
   task.barrier = static_cast<std::uint64_t*>(at(0));
   task.residual = static_cast<float*>(at(1));
   task.q = at(2);
-  task.split_sums = static_cast<float*>(at(3));
-  task.split_maxima = static_cast<float*>(at(4));
+  task.split_sums = static_cast<std::uint64_t*>(at(3));
+  task.attended = at(4);
   task.gated = at(5);
   return {};
 }

@@ -43,11 +43,15 @@ class GridBarrier {
   __device__ GridBarrier(uint64_t* arrivals, uint32_t num_layers) : arrivals_(arrivals) {
     const uint64_t of_launch =
         static_cast<uint64_t>(gridDim.x) * (1 + kBarriersEachLayer * num_layers);
-    if (threadIdx.x == 0) target_ = load() / of_launch * of_launch;
+    launch_ = load() / of_launch;
+    target_ = launch_ * of_launch;
   }
-  // By thread 0, when what this block wrote before is visible to it.
-  __device__ void arrive() {
-    asm volatile("fence.acq_rel.gpu;" ::: "memory");
+  // How many launches came before, of all that share the count.
+  __device__ uint64_t launch() const { return launch_; }
+  // By thread 0, when what this block wrote before is visible to it; if it wrote nothing that is
+  // read behind the barrier, that need not be waited for.
+  __device__ void arrive(bool has_written = true) {
+    if (has_written) asm volatile("fence.acq_rel.gpu;" ::: "memory");
     asm volatile("red.relaxed.gpu.global.add.u64 [%0], 1;" ::"l"(arrivals_) : "memory");
   }
   // By all consumers.
@@ -69,38 +73,43 @@ class GridBarrier {
     return value;
   }
   uint64_t* arrivals_;
-  uint64_t target_ = 0;
+  uint64_t launch_;
+  uint64_t target_;
 };
 
 // Fetches what the consumers will read of a layer besides its matrices into the L2 cache: a miss
-// there would last for all of them.
+// there would last for all of them. Each lane takes other blocks of the cache.
 __device__ void prefetch_layer(const DecodeRowTask& task, const DecodeRowLayerTask& layer,
                                const AttentionShare& share) {
+  const uint32_t lane = own_lane();
   const uint32_t norm_bytes = task.hidden * 2;
-  if (blockIdx.x == 0) prefetch_to_l2(layer.attention_norm, norm_bytes);
-  if (blockIdx.x == 1) prefetch_to_l2(layer.mlp_norm, norm_bytes);
+  if (blockIdx.x == 0 && lane == 0) prefetch_to_l2(layer.attention_norm, norm_bytes);
+  if (blockIdx.x == 1 && lane == 0) prefetch_to_l2(layer.mlp_norm, norm_bytes);
   if (!share.is_any) return;
   const uint32_t element_bytes = task.cache_type == Element::kF8E4M3 ? 1 : 2;
   const uint32_t kv_head = share.head / (task.num_heads / task.num_kv_heads);
-  for (uint32_t at = share.first; at < share.end;) {
-    const uint32_t next = min((at / task.block_tokens + 1) * task.block_tokens, share.end);
-    const int64_t offset = cache_offset(task, kv_head, at) * element_bytes;
-    const uint32_t num_bytes = (next - at) * task.head_dim * element_bytes;
+  const uint32_t first_block = share.first / task.block_tokens;
+  for (uint32_t block = first_block + lane; block * task.block_tokens < share.end;
+       block += kWarpThreads) {
+    const uint32_t first = max(block * task.block_tokens, share.first);
+    const uint32_t end = min((block + 1) * task.block_tokens, share.end);
+    const int64_t offset = cache_offset(task, kv_head, first) * element_bytes;
+    const uint32_t num_bytes = (end - first) * task.head_dim * element_bytes;
     prefetch_to_l2(static_cast<const char*>(layer.keys) + offset, num_bytes);
     prefetch_to_l2(static_cast<const char*>(layer.values) + offset, num_bytes);
-    at = next;
   }
 }
 
 __device__ void produce(const DecodeRowTask& task, char* ring, StreamBarriers& barriers,
                         const AttentionShare& share) {
   WeightProducer producer(ring, task.ring_bytes, barriers);
-  if (blockIdx.x == 2 && threadIdx.x % kWarpThreads == 0) {
+  if (blockIdx.x == 2 && own_lane() == 0) {
     prefetch_to_l2(task.final_norm, task.hidden * 2);
   }
   for (uint32_t layer = 0; layer < task.num_layers; ++layer) {
     const DecodeRowLayerTask& pointers = task.layers[layer];
-    if (threadIdx.x % kWarpThreads == 0) prefetch_layer(task, pointers, share);
+    prefetch_layer(task, pointers, share);
+    __syncwarp();
     for (uint32_t i = 0; i < kNumLayerMatrices; ++i) {
       producer.copy_matrix(task.matrices[i], pointers.weights[i], layer);
     }
@@ -230,7 +239,7 @@ class Consumer {
         }
         __syncwarp();
         if (threadIdx.x == 0) grid_.arrive();
-        if (kind == 0) attend(pointers);
+        if (kind == 0) attend(pointers, layer);
       }
     }
   }
@@ -249,13 +258,15 @@ class Consumer {
     if (threadIdx.x == 0) grid_.arrive();
   }
 
-  __device__ void attend(const DecodeRowLayerTask& pointers) {
-    RowAttention<T, C> attention(task_, share_, pointers);
+  __device__ void attend(const DecodeRowLayerTask& pointers, uint32_t layer) {
+    const auto tag = static_cast<uint32_t>(grid_.launch() * task_.num_layers + layer + 1);
+    RowAttention<T, C> attention(task_, share_, pointers, tag);
     if (share_.is_any) attention.fetch_early();
     grid_.wait();
     if (share_.is_any) attention.run(shared_.attention);
-    sync_consumers();
-    if (threadIdx.x == 0) grid_.arrive();
+    const bool has_written = share_.is_any && share_.split == 0;
+    if (has_written) sync_consumers();
+    if (threadIdx.x == 0) grid_.arrive(has_written);
   }
 
   // The products with the normalized residual and the attended vector.
@@ -359,8 +370,12 @@ class Consumer {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       if (columns[i] >= task_.matrices[1].in) continue;
-      const float4 merged = merge_splits(task_, columns[i]);
-      memcpy(values[i], &merged, sizeof(merged));
+      const uint2 bits = __ldcg(reinterpret_cast<const uint2*>(
+          static_cast<const T*>(task_.attended) + columns[i]));
+      T quad[kQuad];
+      memcpy(quad, &bits, sizeof(bits));
+#pragma unroll
+      for (uint32_t k = 0; k < kQuad; ++k) values[i][k] = widen(quad[k]);
     }
   }
 
