@@ -229,7 +229,7 @@ struct SampleTask {
   const int32_t* bias_starts = nullptr;
   const int32_t* bias_tokens = nullptr;
   const float* bias_values = nullptr;
-  const uint32_t* masks = nullptr;
+  const int32_t* masks = nullptr;
   const int32_t* mask_rows = nullptr;
   float* workspace = nullptr;
   int32_t* tokens = nullptr;

@@ -112,7 +112,8 @@ Key key_of(const LinearTask& task, const lt::Algorithm* algorithm) {
           .adds_bias = cublaslt_adds_bias(task),
           .is_scaled = task.w_scales != nullptr};
   cudaGetDevice(&key.ordinal);
-  if (algorithm != nullptr) std::copy_n(algorithm->data, key.algorithm.size(), key.algorithm.data());
+  if (algorithm != nullptr)
+    std::copy_n(algorithm->data, key.algorithm.size(), key.algorithm.data());
   return key;
 }
 
@@ -151,9 +152,8 @@ class Library {
 
 Library::Library() {
   void* library = nullptr;
-  for (const char* const name :
-       {"libcublasLt.so.13", "/usr/local/cuda/lib64/libcublasLt.so.13", "libcublasLt.so.12",
-        "/usr/local/cuda/lib64/libcublasLt.so.12"}) {
+  for (const char* const name : {"libcublasLt.so.13", "/usr/local/cuda/lib64/libcublasLt.so.13",
+                                 "libcublasLt.so.12", "/usr/local/cuda/lib64/libcublasLt.so.12"}) {
     if (library == nullptr) library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
   }
   if (library == nullptr) {
@@ -236,10 +236,9 @@ const Plan& Library::plan_of(const LinearTask& task, const lt::Algorithm* algori
   if (handle == nullptr || !describe(task, key, plan)) return plan;
   if (algorithm != nullptr) {
     lt::HeuristicResult result{};
-    plan.is_usable =
-        api_.check_algorithm(handle, plan.operation, plan.w, plan.x, plan.y, plan.y, algorithm,
-                             &result) == 0 &&
-        result.workspace_bytes <= key.workspace_bytes;
+    plan.is_usable = api_.check_algorithm(handle, plan.operation, plan.w, plan.x, plan.y, plan.y,
+                                          algorithm, &result) == 0 &&
+                     result.workspace_bytes <= key.workspace_bytes;
     plan.algorithm = *algorithm;
   }
   if (!plan.is_usable) {
@@ -258,10 +257,10 @@ bool Library::run(const LinearTask& task, const lt::Algorithm* algorithm, const 
   if (!plan.is_usable || !set_pointers(task, key, plan)) return false;
   const float alpha = 1.0F;
   const float beta = task.accumulate ? 1.0F : 0.0F;
-  const lt::Status status = api_.matmul(
-      handle_of(key.ordinal), plan.operation, &alpha, task.w, plan.w, task.x, plan.x, &beta, task.y,
-      plan.y, task.y, plan.y, &plan.algorithm, task.workspace, key.workspace_bytes,
-      static_cast<CUstream_st*>(queue.stream));
+  const lt::Status status =
+      api_.matmul(handle_of(key.ordinal), plan.operation, &alpha, task.w, plan.w, task.x, plan.x,
+                  &beta, task.y, plan.y, task.y, plan.y, &plan.algorithm, task.workspace,
+                  key.workspace_bytes, static_cast<CUstream_st*>(queue.stream));
   if (status != 0) queue.report(queue.owner, cudaErrorUnknown, "a matrix product of cuBLASLt");
   return true;
 }

@@ -17,8 +17,9 @@ using tensor::DType;
 
 namespace {
 
-// What the library of matrix products may use, and twice as much for products in pieces.
-constexpr std::int64_t kCudaScratchBytes = std::int64_t{64} << 20;
+// Where parts of sums meet, what the library of matrix products may use, and as much again for its
+// products in pieces.
+constexpr std::int64_t kCudaScratchBytes = (std::int64_t{64} << 20) + (std::int64_t{64} << 10);
 
 void check_types(const LinearArgs& args, const LinearBlock& block, bool cuda) {
   const DType x = args.x.dtype;
@@ -64,8 +65,8 @@ void linear(const LinearArgs& args, device::Stream& stream) {
   task.num_tokens = args.x.shape[0];
   task.in = args.weight.in_features();
   task.y_stride = args.y.shape[1];
-  task.x_type = element_of(args.x, "linear x",
-                           {DType::kF32, DType::kBF16, DType::kF16, DType::kF8E4M3});
+  task.x_type =
+      element_of(args.x, "linear x", {DType::kF32, DType::kBF16, DType::kF16, DType::kF8E4M3});
   task.y_type = cuda ? element_of(args.y, "linear y", {DType::kF32, DType::kBF16, DType::kF16})
                      : element_of(args.y, "linear y", {DType::kF32, DType::kBF16});
   task.accumulate = args.accumulate;

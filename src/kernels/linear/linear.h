@@ -10,12 +10,14 @@
 //   max|x| / 448 of its row), unless batch_invariant.
 // accumulate: y += x W^T + b; y is f32 then.
 // Order: an output's sum runs over `in` in an order that depends on `in` alone, so a row of y has
-//   the same bits whatever else is in the batch. On CUDA this holds with batch_invariant, and
-//   always for up to 8 tokens; else the order also depends on num_tokens and on what
-//   prepare_linear() measured, and is the same from call to call within a process.
+//   the same bits whatever else is in the batch. On CUDA it depends on the GPU's model, W's shape,
+//   types and alignment, and the workspace's size too, and this holds only with batch_invariant or
+//   for up to 8 tokens; else the order also depends on num_tokens and on what prepare_linear()
+//   measured, and is the same from call to call within a process.
 // Cost: 2 * num_tokens * in * out FLOP; reads W once for every block of token rows. Fast on CUDA
 //   if x, W and y lie at multiples of 16 bytes, and so does each of their rows.
 // Tolerance: |error| <= 4 * in * 2^-24 * sum |x w| in f32; bf16 outputs are rounded once more.
+//   The GPU's fp8 by fp8 products add up with about 14 bits: |error| <= 2^-13 sum |x w| there.
 //   Quantizing x adds up to 2^-4 |x w| a term.
 #pragma once
 
@@ -56,8 +58,8 @@ struct LinearArgs {
   tensor::MutableView y;
   bool accumulate = false;
   bool batch_invariant = false;
-  // u8 [linear_workspace_bytes()], or empty: then fewer algorithms may be used. Contents are
-  // overwritten; calls on one stream may share it.
+  // u8 [linear_workspace_bytes()], or empty: then fewer algorithms may be used. Zero before the
+  // first call, and nobody else's; calls on one stream may share it.
   tensor::MutableView workspace;
 };
 

@@ -16,8 +16,10 @@ using Key = std::tuple<int, int64_t, int64_t, int64_t, Element, Element, Element
 Key key_of(const LinearTask& task) {
   int ordinal = 0;
   cudaGetDevice(&ordinal);
-  return {ordinal,     choice_tokens(task.num_tokens), task.in,     task.out,
-          task.x_type, task.w_type,                    task.y_type, task.accumulate};
+  return {ordinal,     choice_tokens(task.num_tokens),
+          task.in,     task.out,
+          task.x_type, task.w_type,
+          task.y_type, task.accumulate};
 }
 
 struct Choices {
@@ -33,9 +35,8 @@ Choices& choices() {
 }  // namespace
 
 int64_t choice_tokens(int64_t num_tokens) {
-  return num_tokens <= 16
-             ? 16
-             : static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(num_tokens)));
+  return num_tokens <= 16 ? 16
+                          : static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(num_tokens)));
 }
 
 const LinearChoice* find_choice(const LinearTask& task) {

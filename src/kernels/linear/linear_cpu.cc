@@ -105,7 +105,7 @@ FATHOM_INLINE float element(const void* data, Element type, int64_t index) {
     case Element::kF16:
       half_value = static_cast<const F16*>(data)[index];
       return load_first(&half_value, 1)[0];
-    case Element::kI8:  // the KV cache's alone
+    case Element::kI8:      // the KV cache's alone
     case Element::kF8E4M3:  // the GPU's alone
       break;
   }

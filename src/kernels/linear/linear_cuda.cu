@@ -5,38 +5,16 @@
 #include "kernels/linear/linear_choice.h"
 
 namespace fathom::kernels::cuda {
+
+void quantize_rows(const QuantizeRowsTask& task, const CudaQueue& queue);
+
 namespace {
 
 constexpr int kThreads = 256;
-constexpr float kGreatestF8 = 448.0F;
 // Where nothing was measured: as on an H200 with the shapes of a 7B model.
-constexpr int64_t kStreamedTokens = 32;
+constexpr int64_t kStreamedTokens = 64;
 // Up to so many the bits are the same: always streamed, and x stays unquantized.
 constexpr int64_t kSameBitsTokens = 8;
-
-// A block for each token: codes = x / scale with scale = max|x| / 448 (1 for a row of zeros).
-template <typename X>
-__global__ void __launch_bounds__(kThreads)
-    quantize_rows(const X* x, __nv_fp8_e4m3* codes, float* scales, int64_t in) {
-  __shared__ float shared[kWarpThreads];
-  wait_for_predecessor();
-  let_successor_start();
-  const int64_t token = blockIdx.x;
-  const X* const row = x + token * in;
-  float greatest = 0;
-  for (int64_t i = threadIdx.x; i < in; i += kThreads) greatest = fmaxf(greatest, fabsf(widen(row[i])));
-  greatest = warp_max(greatest);
-  if (threadIdx.x % kWarpThreads == 0) shared[threadIdx.x / kWarpThreads] = greatest;
-  __syncthreads();
-  greatest = warp_max(threadIdx.x % kWarpThreads < kThreads / kWarpThreads
-                          ? shared[threadIdx.x % kWarpThreads]
-                          : 0.0F);
-  const float scale = greatest > 0 ? greatest / kGreatestF8 : 1.0F;
-  if (threadIdx.x == 0) scales[token] = scale;
-  for (int64_t i = threadIdx.x; i < in; i += kThreads) {
-    codes[token * in + i] = narrow<__nv_fp8_e4m3>(widen(row[i]) / scale);
-  }
-}
 
 // Finishes what the library left: y (+)= sums * scales + bias; `sums` may be y itself.
 __global__ void __launch_bounds__(kThreads)
@@ -63,17 +41,6 @@ void add_bias(LinearTask task, const CudaQueue& queue) {
   task.x_scales = nullptr;
   task.accumulate = false;  // what was there is in y already
   finish(task, task.y, task.y_type, task.y_stride, queue);
-}
-
-// The token rows [first, first + count) of a task.
-LinearTask some_tokens(LinearTask task, int64_t first, int64_t count) {
-  const int64_t x_bytes = bytes_of(task.x_type);
-  const int64_t y_bytes = bytes_of(task.y_type);
-  task.x = static_cast<const char*>(task.x) + first * task.in * x_bytes;
-  task.y = static_cast<char*>(task.y) + first * task.y_stride * y_bytes;
-  if (task.x_scales != nullptr) task.x_scales += first;
-  task.num_tokens = count;
-  return task;
 }
 
 // Where the library has no products with a scale for each row: plain sums into the workspace, as
@@ -113,17 +80,14 @@ bool quantize(LinearTask& task, const CudaQueue& queue) {
   task.workspace_bytes = (task.workspace_bytes - bytes) / 256 * 256;
   auto* const scales =
       reinterpret_cast<float*>(static_cast<char*>(task.workspace) + task.workspace_bytes);
-  auto* const codes =
-      reinterpret_cast<__nv_fp8_e4m3*>(reinterpret_cast<char*>(scales) + scale_bytes);
-  const LaunchShape shape{.grid = static_cast<unsigned>(task.num_tokens), .block = kThreads};
-  if (task.x_type == Element::kBF16) {
-    launch(queue, "linear, x to fp8", shape, Overlap::kWithPredecessor,
-           quantize_rows<__nv_bfloat16>, static_cast<const __nv_bfloat16*>(task.x), codes, scales,
-           task.in);
-  } else {
-    launch(queue, "linear, x to fp8", shape, Overlap::kWithPredecessor, quantize_rows<__half>,
-           static_cast<const __half*>(task.x), codes, scales, task.in);
-  }
+  char* const codes = reinterpret_cast<char*>(scales) + scale_bytes;
+  quantize_rows({.x = task.x,
+                 .y = codes,
+                 .scales = scales,
+                 .num_rows = task.num_tokens,
+                 .width = task.in,
+                 .x_type = task.x_type},
+                queue);
   task.x = codes;
   task.x_scales = scales;
   task.x_type = Element::kF8E4M3;
@@ -132,15 +96,30 @@ bool quantize(LinearTask& task, const CudaQueue& queue) {
 
 void linear_invariant(const LinearTask& task, const CudaQueue& queue) {
   if (!fits_linear_stream(task, queue)) return linear_plain(task, queue);
-  if (task.num_tokens <= kMaxStreamTokens) return linear_stream(task, queue);
-  linear_tiles(task, queue);
+  linear_stream(task, queue);
 }
 
 }  // namespace
 
+LinearTask some_tokens(LinearTask task, int64_t first, int64_t count) {
+  const int64_t x_bytes = bytes_of(task.x_type);
+  const int64_t y_bytes = bytes_of(task.y_type);
+  task.x = static_cast<const char*>(task.x) + first * task.in * x_bytes;
+  task.y = static_cast<char*>(task.y) + first * task.y_stride * y_bytes;
+  if (task.x_scales != nullptr) task.x_scales += first;
+  task.num_tokens = count;
+  return task;
+}
+
 bool linear_by_library(const LinearTask& task, const LinearChoice* choice, const CudaQueue& queue) {
   const lt::Algorithm* const algorithm = choice == nullptr ? nullptr : &choice->algorithm;
   LinearTask product = task;
+  if (task.workspace_bytes > kArrivalBytes) {
+    product.workspace = static_cast<char*>(task.workspace) + kArrivalBytes;
+    product.workspace_bytes -= kArrivalBytes;
+  } else {
+    product.workspace_bytes = 0;
+  }
   if (task.w_type == Element::kF8E4M3 && task.x_type != Element::kF8E4M3 &&
       !quantize(product, queue)) {
     return false;

@@ -9,19 +9,16 @@
 
 namespace fathom::kernels::cuda {
 
-// A stage holds 256 bytes of each weight row: four parts of 64 bytes. A sum is four chains, one for
-// each part of the stages in turn, added up in the order of the parts. This, and nothing about
-// tiles, is the order of linear's batch-invariant sums.
-inline constexpr int kParts = 4;
-inline constexpr int kStageRowBytes = 256;
-inline constexpr int kStageRowUnits = kStageRowBytes / 16;
+// W goes through shared memory in chunks of 128 bytes of each row.
+inline constexpr int kChunkBytes = 128;
+inline constexpr int kChunkUnits = kChunkBytes / 16;
 
 template <typename X, typename W>
 struct Fragments {
   static constexpr int kXUnitsPerWUnit = sizeof(X) / sizeof(W);  // 1, or 2 with fp8 weights
   static constexpr int kSteps = 2 * kXUnitsPerWUnit;             // k16 products in a weight unit
-  static constexpr int kStageXUnits = kStageRowUnits * kXUnitsPerWUnit;
-  static constexpr int kStageIn = kStageRowBytes / sizeof(W);  // elements of `in`
+  static constexpr int kChunkXUnits = kChunkUnits * kXUnitsPerWUnit;
+  static constexpr int kChunkIn = kChunkBytes / sizeof(W);  // elements of `in`
 
   // Where a unit of a row lies: quarter-warps that read two neighbouring rows meet no bank twice.
   __device__ static int w_place(int row, int unit) { return unit ^ ((row & 1) << 2); }
@@ -91,7 +88,7 @@ __device__ inline uint32_t widen_pair(uint32_t four) {
     // Sign, exponent and mantissa moved to bf16's places are the value times 2^-120.
     const uint32_t spread = __byte_perm(four, 0, kHalf == 0 ? 0x1404 : 0x3424);
     const uint32_t bits = (spread & 0x80008000U) | ((spread >> 4) & 0x07F007F0U);
-    const __nv_bfloat162 scale = __halves2bfloat162(__ushort_as_bfloat16(0x7B80), 
+    const __nv_bfloat162 scale = __halves2bfloat162(__ushort_as_bfloat16(0x7B80),
                                                     __ushort_as_bfloat16(0x7B80));  // 2^120
     const __nv_bfloat162 value = __hmul2(reinterpret_cast<const __nv_bfloat162&>(bits), scale);
     return reinterpret_cast<const uint32_t&>(value);
@@ -100,9 +97,9 @@ __device__ inline uint32_t widen_pair(uint32_t four) {
 
 // sums += two weight units (of rows g and g + 8) times a token's unit or two.
 template <typename X, typename W, int kColumns>
-__device__ inline void multiply_units(float (&sums)[kColumns][4], const uint4& low,
-                                      const uint4& high,
-                                      const uint4 (&x)[kColumns][Fragments<X, W>::kXUnitsPerWUnit]) {
+__device__ inline void multiply_units(
+    float (&sums)[kColumns][4], const uint4& low, const uint4& high,
+    const uint4 (&x)[kColumns][Fragments<X, W>::kXUnitsPerWUnit]) {
   const uint32_t lows[4] = {low.x, low.y, low.z, low.w};
   const uint32_t highs[4] = {high.x, high.y, high.z, high.w};
 #pragma unroll

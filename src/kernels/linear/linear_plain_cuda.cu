@@ -13,8 +13,7 @@ template <int kCount, typename T>
 __device__ inline void load_row(const T* row, int64_t first, float (&values)[kCount]) {
   if constexpr (kCount % Pack<T>::kSize == 0) {
     for (int part = 0; part < kCount / Pack<T>::kSize; ++part) {
-      const auto pack =
-          *reinterpret_cast<const Pack<T>*>(row + first + part * Pack<T>::kSize);
+      const auto pack = *reinterpret_cast<const Pack<T>*>(row + first + part * Pack<T>::kSize);
       for (int i = 0; i < Pack<T>::kSize; ++i) {
         values[part * Pack<T>::kSize + i] = widen(pack.values[i]);
       }
@@ -26,7 +25,7 @@ __device__ inline void load_row(const T* row, int64_t first, float (&values)[kCo
 
 // kCount: elements that a lane takes at once; `in` is a multiple of it.
 template <typename X, typename W, int kCount>
-__global__ void __launch_bounds__(kWarps * kWarpThreads)
+__global__ void __launch_bounds__(kWarps* kWarpThreads)
     linear_rows(const __grid_constant__ LinearTask task) {
   wait_for_predecessor();
   let_successor_start();

@@ -14,6 +14,8 @@ namespace {
 constexpr int64_t kWeightBytes = int64_t{256} << 20;
 constexpr int kMaxAlgorithms = 8;
 constexpr int kRepeats = 5;
+// As in a step: one after another, with other weights each time.
+constexpr int kRunsPerRepeat = 6;
 // A later candidate must be faster by so much, or noise would decide.
 constexpr float kMargin = 0.97F;
 
@@ -56,12 +58,15 @@ class Trials {
         x_bytes_(round_up(max_tokens * shape.in * bytes_of(shape.x_type))),
         y_bytes_(round_up(max_tokens * shape.out * bytes_of(shape.y_type))),
         scale_bytes_(round_up(std::max(shape.out, max_tokens) * 4)),
-        workspace_bytes_(2 * kMaxCublasltWorkspaceBytes + round_up(max_tokens * (shape.in + 4))),
+        workspace_bytes_(kArrivalBytes + 2 * kMaxCublasltWorkspaceBytes +
+                         round_up(max_tokens * (shape.in + 4))),
         memory_(num_matrices_ * matrix_bytes_ + x_bytes_ + y_bytes_ + scale_bytes_ +
                 workspace_bytes_) {
     if (memory_.data() == nullptr) return;
-    fill_bytes<<<1024, 256, 0, stream()>>>(memory_.data(), num_matrices_ * matrix_bytes_ + x_bytes_);
+    fill_bytes<<<1024, 256, 0, stream()>>>(memory_.data(),
+                                           num_matrices_ * matrix_bytes_ + x_bytes_);
     cudaMemsetAsync(scales(), 0x3C, static_cast<size_t>(scale_bytes_), stream());  // 0.0115
+    cudaMemsetAsync(workspace(), 0, static_cast<size_t>(kArrivalBytes), stream());
     cudaEventCreate(&start_);
     cudaEventCreate(&end_);
   }
@@ -81,6 +86,7 @@ class Trials {
   uint8_t* x() const { return memory_.data() + num_matrices_ * matrix_bytes_; }
   uint8_t* y() const { return x() + x_bytes_; }
   uint8_t* scales() const { return y() + y_bytes_; }
+  uint8_t* workspace() const { return scales() + scale_bytes_; }
   LinearTask task(int64_t tokens) const;
   // The median in milliseconds; infinite if it does not run.
   template <typename F>
@@ -103,7 +109,7 @@ LinearTask Trials::task(int64_t tokens) const {
   task.y = y();
   task.w_scales = shape_.w_type == Element::kF8E4M3 ? ones : nullptr;
   task.x_scales = shape_.x_type == Element::kF8E4M3 ? ones : nullptr;
-  task.workspace = scales() + scale_bytes_;
+  task.workspace = workspace();
   task.workspace_bytes = workspace_bytes_;
   task.num_tokens = tokens;
   task.in = shape_.in;
@@ -120,9 +126,11 @@ template <typename F>
 float Trials::time(LinearTask task, F&& enqueue) {
   std::vector<float> times;
   for (int i = 0; i <= kRepeats; ++i) {
-    task.w = memory_.data() + turn_++ % num_matrices_ * matrix_bytes_;
     cudaEventRecord(start_, stream());
-    if (!enqueue(task)) return std::numeric_limits<float>::infinity();
+    for (int run = 0; run < kRunsPerRepeat; ++run) {
+      task.w = memory_.data() + turn_++ % num_matrices_ * matrix_bytes_;
+      if (!enqueue(task)) return std::numeric_limits<float>::infinity();
+    }
     cudaEventRecord(end_, stream());
     cudaEventSynchronize(end_);
     float milliseconds = std::numeric_limits<float>::infinity();

@@ -1,17 +1,50 @@
-// The streaming kernel's shapes, by types and number of tokens.
+// The streaming kernel by types and number of tokens.
+#include <algorithm>
+
 #include "kernels/linear/linear_stream.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
 
-// The most rows and stages that leave room for two blocks of it or of its successor (227 KiB on
-// sm_90, 164 on sm_80); measured on an H200. A smaller shape for 99 KiB (sm_86, sm_89) follows.
-template <typename X, typename W>
+// Past the ring, asked of the second-level cache before the predecessor has ended.
+constexpr int kAheadChunks = 4;
+
+// One block a multiprocessor, so that a block of the successor finds room beside it and fills its
+// ring early. Where the workspace is too small for parts of tiles to meet, a block has whole tiles.
+template <typename S>
 void run(const LinearTask& task, const CudaQueue& queue) {
-  if (task.num_tokens <= 8) return launch_stream<StreamShape<X, W, 1, 1, 1, 6>>(task, queue);
-  if (task.num_tokens <= 16) return launch_stream<StreamShape<X, W, 2, 1, 2, 5>>(task, queue);
-  if (task.num_tokens <= 32) return launch_stream<StreamShape<X, W, 2, 1, 4, 4>>(task, queue);
-  return launch_stream<StreamShape<X, W, 2, 2, 8, 3>>(task, queue);
+  const int64_t num_tiles = (task.out + kTileRows - 1) / kTileRows;
+  const int64_t num_chunks = (task.in + S::Units::kChunkIn - 1) / S::Units::kChunkIn;
+  const int64_t num_blocks = std::min<int64_t>(queue.num_multiprocessors, num_tiles * num_chunks);
+  // The same for all numbers of tokens, or their bits would differ.
+  const int64_t meeting_bytes = kArrivalBytes + 2 * num_blocks * kMaxColumns * kStreamThreads * 16;
+  if (task.workspace_bytes < meeting_bytes || num_tiles * 4 > kArrivalBytes) {
+    return launch_stream<S, kAheadChunks>(task, {}, num_tiles, queue);
+  }
+  auto* const workspace = static_cast<char*>(task.workspace);
+  const StreamMeeting meeting{.sums = reinterpret_cast<float4*>(workspace + kArrivalBytes),
+                              .arrivals = reinterpret_cast<unsigned*>(workspace)};
+  launch_stream<S, kAheadChunks>(task, meeting, num_blocks, queue);
+}
+
+// As many stages as let two blocks share a multiprocessor of sm_90, and one block one of sm_86.
+template <typename X, typename W>
+void run_tokens(const LinearTask& task, const CudaQueue& queue) {
+  constexpr bool kIsF8 = sizeof(W) == 1;
+  if (task.num_tokens <= 8) return run<StreamShape<X, W, 1, kIsF8 ? 5 : 5>>(task, queue);
+  if (task.num_tokens <= 16) return run<StreamShape<X, W, 2, kIsF8 ? 4 : 5>>(task, queue);
+  if (task.num_tokens <= 32) return run<StreamShape<X, W, 4, 4>>(task, queue);
+  run<StreamShape<X, W, 8, kIsF8 ? 3 : 4>>(task, queue);
+}
+
+void run_types(const LinearTask& task, const CudaQueue& queue) {
+  const bool is_f8 = task.w_type == Element::kF8E4M3;
+  if (task.x_type == Element::kBF16) {
+    return is_f8 ? run_tokens<__nv_bfloat16, __nv_fp8_e4m3>(task, queue)
+                 : run_tokens<__nv_bfloat16, __nv_bfloat16>(task, queue);
+  }
+  return is_f8 ? run_tokens<__half, __nv_fp8_e4m3>(task, queue)
+               : run_tokens<__half, __half>(task, queue);
 }
 
 }  // namespace
@@ -26,12 +59,10 @@ bool fits_linear_stream(const LinearTask& task, const CudaQueue& queue) {
 }
 
 void linear_stream(const LinearTask& task, const CudaQueue& queue) {
-  const bool is_f8 = task.w_type == Element::kF8E4M3;
-  if (task.x_type == Element::kBF16) {
-    return is_f8 ? run<__nv_bfloat16, __nv_fp8_e4m3>(task, queue)
-                 : run<__nv_bfloat16, __nv_bfloat16>(task, queue);
+  for (int64_t first = 0; first < task.num_tokens; first += kMaxStreamTokens) {
+    const int64_t rest = task.num_tokens - first;
+    run_types(some_tokens(task, first, rest < kMaxStreamTokens ? rest : kMaxStreamTokens), queue);
   }
-  return is_f8 ? run<__half, __nv_fp8_e4m3>(task, queue) : run<__half, __half>(task, queue);
 }
 
 }  // namespace fathom::kernels::cuda
