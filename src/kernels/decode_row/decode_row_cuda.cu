@@ -6,7 +6,9 @@
 // fills it.
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/decode_row/grid_barrier.cuh"
 #include "kernels/decode_row/row_attention.cuh"
+#include "kernels/decode_row/row_finish.cuh"
 #include "kernels/decode_row/row_products.cuh"
 #include "kernels/decode_row/weight_stream.cuh"
 
@@ -14,7 +16,6 @@ namespace fathom::kernels::cuda {
 namespace {
 
 constexpr int kThreads = kConsumerThreads + kWarpThreads;
-constexpr uint32_t kBarriersEachLayer = 5;
 // Steps of Fragments: of a hidden vector in stages of 4 rows, and of the inner one in e4m3.
 constexpr int kHiddenSteps = 4;
 constexpr uint32_t kHiddenParts = 2;
@@ -33,49 +34,8 @@ struct SharedState {
 };
 
 constexpr size_t kRingAlignment = 128;
-constexpr size_t kStateBytes = (sizeof(SharedState) + kRingAlignment - 1) / kRingAlignment *
-                               kRingAlignment;
-
-// All blocks of the grid wait for each other. The count of arrivals goes on from launch to launch;
-// a launch adds the same number of them each time, so its first one is found by rounding down.
-class GridBarrier {
- public:
-  __device__ GridBarrier(uint64_t* arrivals, uint32_t num_layers) : arrivals_(arrivals) {
-    const uint64_t of_launch =
-        static_cast<uint64_t>(gridDim.x) * (1 + kBarriersEachLayer * num_layers);
-    launch_ = load() / of_launch;
-    target_ = launch_ * of_launch;
-  }
-  // How many launches came before, of all that share the count.
-  __device__ uint64_t launch() const { return launch_; }
-  // By thread 0, when what this block wrote before is visible to it; if it wrote nothing that is
-  // read behind the barrier, that need not be waited for.
-  __device__ void arrive(bool has_written = true) {
-    if (has_written) asm volatile("fence.acq_rel.gpu;" ::: "memory");
-    asm volatile("red.relaxed.gpu.global.add.u64 [%0], 1;" ::"l"(arrivals_) : "memory");
-  }
-  // By all consumers.
-  __device__ void wait() {
-    if (threadIdx.x == 0) {
-      target_ += gridDim.x;
-      for (uint32_t polls = 0; load() < target_; ++polls) {
-        if (polls > kMaxPolls) __trap();
-      }
-      asm volatile("fence.acq_rel.gpu;" ::: "memory");
-    }
-    sync_consumers();
-  }
-
- private:
-  __device__ uint64_t load() const {
-    uint64_t value = 0;
-    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(arrivals_) : "memory");
-    return value;
-  }
-  uint64_t* arrivals_;
-  uint64_t launch_;
-  uint64_t target_;
-};
+constexpr size_t kStateBytes =
+    (sizeof(SharedState) + kRingAlignment - 1) / kRingAlignment * kRingAlignment;
 
 // Fetches what the consumers will read of a layer besides its matrices into the L2 cache: a miss
 // there would last for all of them. Each lane takes other blocks of the cache.
@@ -116,101 +76,6 @@ __device__ void produce(const DecodeRowTask& task, char* ring, StreamBarriers& b
   }
   producer.copy_matrix(task.matrices[kHeadMatrix], task.head, task.num_layers);
 }
-
-// What a lane of the finishing warp needs besides its two rows' sums, fetched while the weights
-// are still on their way.
-// Nothing is computed with it before the sums are there: that would wait for it.
-template <typename T>
-struct Prepared {
-  float low_scale = 1;
-  float high_scale = 1;
-  float low_residual = 0;
-  float high_residual = 0;
-  T low_bias{};
-  T high_bias{};
-  float cosine = 0;
-  float sine = 0;
-};
-
-template <typename T, typename C>
-class RowFinisher {
- public:
-  __device__ explicit RowFinisher(const DecodeRowTask& task)
-      : task_(task), position_(task.positions[0]), slot_(task.slots[0]) {}
-
-  __device__ Prepared<T> prepare(uint32_t kind, const DecodeRowLayerTask& layer, const float* scales,
-                              uint32_t low_row, uint32_t high_row) const {
-    Prepared<T> p;
-    if (scales != nullptr) {
-      p.low_scale = __ldg(scales + low_row);
-      p.high_scale = __ldg(scales + high_row);
-    }
-    if (kind == 0) {
-      const auto* bias = static_cast<const T*>(layer.qkv_bias);
-      if (bias != nullptr) {
-        p.low_bias = bias[low_row];
-        p.high_bias = bias[high_row];
-      }
-      const uint32_t half = task_.head_dim / 2;
-      const float* turn = task_.cos_sin + static_cast<int64_t>(position_) * task_.head_dim;
-      p.cosine = __ldg(turn + low_row % half);
-      p.sine = __ldg(turn + half + low_row % half);
-    } else if (kind == 1 || kind == 3) {
-      p.low_residual = __ldcg(task_.residual + low_row);
-      p.high_residual = __ldcg(task_.residual + high_row);
-    }
-    return p;
-  }
-
-  // Two rows of queries, keys or values: i and i + head_dim / 2 of a head.
-  __device__ void finish_qkv(const Prepared<T>& p, const DecodeRowLayerTask& layer, uint32_t row,
-                             float low, float high) const {
-    const uint32_t head = row / task_.head_dim;
-    const uint32_t half = task_.head_dim / 2;
-    const float turned_low = low * p.cosine - high * p.sine;
-    const float turned_high = high * p.cosine + low * p.sine;
-    if (head < task_.num_heads) {
-      T* q = static_cast<T*>(task_.q) + row;
-      q[0] = narrow<T>(turned_low);
-      q[half] = narrow<T>(turned_high);
-      return;
-    }
-    if (slot_ < 0) return;
-    const bool is_key = head < task_.num_heads + task_.num_kv_heads;
-    const uint32_t kv_head = head - task_.num_heads - (is_key ? 0 : task_.num_kv_heads);
-    const auto slot = static_cast<uint32_t>(slot_);
-    const int64_t vector =
-        (static_cast<int64_t>(slot / task_.block_tokens) * task_.num_kv_heads + kv_head) *
-            task_.block_tokens +
-        slot % task_.block_tokens;
-    C* to = static_cast<C*>(is_key ? layer.keys : layer.values) + vector * task_.head_dim +
-            row % task_.head_dim;
-    to[0] = narrow<C>(is_key ? turned_low : low);
-    to[half] = narrow<C>(is_key ? turned_high : high);
-  }
-
-  __device__ void finish(uint32_t kind, const Prepared<T>& p, const DecodeRowLayerTask& layer,
-                         uint32_t low_row, uint32_t high_row, bool has_high, float low,
-                         float high) const {
-    low *= p.low_scale;
-    high *= p.high_scale;
-    if (kind == 0) {
-      return finish_qkv(p, layer, low_row, low + widen(p.low_bias), high + widen(p.high_bias));
-    }
-    if (kind == 2) {
-      static_cast<T*>(task_.gated)[low_row] = narrow<T>(__fdividef(low, 1.0F + __expf(-low)) * high);
-      return;
-    }
-    float* to = kind == kHeadMatrix ? task_.logits : task_.residual;
-    to[low_row] = low + p.low_residual;
-    if (has_high) to[high_row] = high + p.high_residual;
-  }
-
- private:
-  const DecodeRowTask& task_;
-  int32_t position_;
-  int32_t slot_;
-};
 
 template <typename T, typename C, int kInnerSteps>
 class Consumer {
@@ -336,8 +201,8 @@ class Consumer {
     }
   }
 
-  // From bf16 to f16, scaled by a power of two so that f16 holds it: it has more bits than bf16, and
-  // only what is 2^30 times smaller than the greatest gets lost.
+  // From bf16 to f16, scaled by a power of two so that f16 holds it: it has more bits than bf16,
+  // and only what is 2^30 times smaller than the greatest gets lost.
   template <typename X>
   __device__ void scale_to_f16(X& x) {
     constexpr int kCount = sizeof(x.words) / sizeof(uint32_t);
@@ -370,8 +235,8 @@ class Consumer {
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       if (columns[i] >= task_.matrices[1].in) continue;
-      const uint2 bits = __ldcg(reinterpret_cast<const uint2*>(
-          static_cast<const T*>(task_.attended) + columns[i]));
+      const uint2 bits = __ldcg(
+          reinterpret_cast<const uint2*>(static_cast<const T*>(task_.attended) + columns[i]));
       T quad[kQuad];
       memcpy(quad, &bits, sizeof(bits));
 #pragma unroll
@@ -490,7 +355,8 @@ class Consumer {
 };
 
 template <typename T, typename C, int kInnerSteps>
-__global__ void __launch_bounds__(kThreads, 1) run_step(const __grid_constant__ DecodeRowTask task) {
+__global__ void __launch_bounds__(kThreads, 1)
+    run_step(const __grid_constant__ DecodeRowTask task) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   extern __shared__ __align__(kRingAlignment) char memory[];
   auto& shared = *reinterpret_cast<SharedState*>(memory);

@@ -6,7 +6,6 @@
 
 namespace fathom::kernels::cuda {
 
-inline constexpr uint32_t kMaxSplits = 4;
 inline constexpr int kBatch = 6;  // positions whose keys and values a lane has in flight
 inline constexpr float kLog2E = 1.4426950408889634F;
 
@@ -48,8 +47,8 @@ __device__ inline int64_t cache_offset(const DecodeRowTask& task, uint32_t kv_he
   return ((block * task.num_kv_heads + kv_head) * task.block_tokens + in_block) * task.head_dim;
 }
 
-// Sums on their way from block to block: each a word with the sum and a tag of the launch and layer,
-// so that it arrives complete or not at all and its reader waits for nothing else.
+// Sums on their way from block to block: each a word with the sum and a tag of the launch and
+// layer, so that it arrives complete or not at all and its reader waits for nothing else.
 struct SplitSums {
   static constexpr uint32_t kExtra = 2;  // words of a split besides head_dim: maximum, weights
 
@@ -108,9 +107,7 @@ class RowAttention {
   }
 
  private:
-  __device__ uint32_t dimension() const {
-    return threadIdx.x % lanes_ * kOctet;
-  }
+  __device__ uint32_t dimension() const { return threadIdx.x % lanes_ * kOctet; }
   __device__ uint32_t stride() const { return kConsumerThreads / lanes_; }
   __device__ uint32_t first_position() const { return share_.first + threadIdx.x / lanes_; }
   __device__ int64_t offset_of(uint32_t position) const {
@@ -215,8 +212,7 @@ class RowAttention {
     float weights = 0;
 #pragma unroll
     for (int i = 0; i < kConsumerWarps; ++i) {
-      const float factor =
-          scratch.maxima[i] == -INFINITY ? 0.0F : exp2f(scratch.maxima[i] - most);
+      const float factor = scratch.maxima[i] == -INFINITY ? 0.0F : exp2f(scratch.maxima[i] - most);
       total = fmaf(factor, scratch.sums[i][threadIdx.x], total);
       weights = fmaf(factor, scratch.weights[i], weights);
     }

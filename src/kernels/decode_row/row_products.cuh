@@ -2,7 +2,8 @@
 //
 // A row's columns are split over all consumer warps, so that the vector stays in registers for the
 // whole matrix and a stage's sums are there shortly after its last byte. The tensor cores multiply:
-// unpacking and multiplying a weight at a time would take longer than reading it from shared memory.
+// unpacking and multiplying a weight at a time would take longer than reading it from shared
+// memory.
 //
 // The warp's columns of a stage's R rows are cut into 8 / R parts; lanes 4 g + t of one g read part
 // g / R (or its neighbour, see place_columns) of row g % R, 16 bytes each: as they lie there, they
@@ -23,8 +24,8 @@ namespace fathom::kernels::cuda {
 
 inline constexpr uint32_t kConsumerWarps = 16;
 inline constexpr uint32_t kConsumerThreads = kConsumerWarps * kWarpThreads;
-inline constexpr uint32_t kOctet = 8;       // elements of an activation vector handled at once
-inline constexpr uint32_t kBlockRows = 64;  // two for each lane of the finishing warp
+inline constexpr uint32_t kOctet = 8;        // elements of an activation vector handled at once
+inline constexpr uint32_t kBlockRows = 64;   // two for each lane of the finishing warp
 inline constexpr uint32_t kColumnLanes = 4;  // lanes of a warp that share a row and a part
 
 // [buffer][warp][row]: while one block of rows is finished, the next one is computed.
@@ -64,8 +65,7 @@ __device__ inline void widen_octet(const Octet<__half>& octet, float (&values)[k
 
 // Two e4m3 numbers, exactly.
 __device__ inline __half2 halves_of(uint32_t bits) {
-  return __half2(
-      __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(bits), __NV_E4M3));
+  return __half2(__nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(bits), __NV_E4M3));
 }
 
 __device__ inline void widen_octet(const Octet<__nv_fp8_e4m3>& octet, float (&values)[kOctet]) {
@@ -250,8 +250,8 @@ class WeightConsumer {
       leave_four_sums(sums[0][0] + sums[0][3], partials);
     } else {
       const int set = own_lane() / 16;  // of one row's parts
-      leave_sums(stage_rows, stage_rows == 1 && set == 1 ? sums[1][0] + sums[1][3]
-                                                                       : sums[0][0] + sums[0][3],
+      leave_sums(stage_rows,
+                 stage_rows == 1 && set == 1 ? sums[1][0] + sums[1][3] : sums[0][0] + sums[0][3],
                  partials);
     }
   }

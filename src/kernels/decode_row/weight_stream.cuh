@@ -41,10 +41,10 @@ __device__ inline void arrive(uint64_t* barrier) {
 }
 
 __device__ inline void arrive_expecting(uint64_t* barrier, uint32_t num_bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
-                   shared_address(barrier)),
-               "r"(num_bytes)
-               : "memory");
+  asm volatile(
+      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
+      "r"(num_bytes)
+      : "memory");
 }
 
 __device__ inline void wait_for_phase(uint64_t* barrier, uint32_t parity) {
