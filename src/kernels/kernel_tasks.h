@@ -243,9 +243,6 @@ struct SampleTask {
 struct DecodeRowMatrix {
   uint32_t in = 0;
   uint32_t row_bytes = 0;
-  // From row to row in shared memory: 64 more than a multiple of 128, so that reading two rows at
-  // once meets no bank twice.
-  uint32_t row_pitch = 0;
   // Rows are dealt to the multiprocessors by units: single rows, or pairs that must meet (the
   // halves of a rotation, gate and up). Unit u is row (u >> shift << (shift + 1)) + (u % 2^shift)
   // and, pair_stride rows below, its partner; a pair_stride of 0 means single rows.
@@ -272,7 +269,7 @@ inline constexpr int kMaxDecodeRowLayers = 64;
 inline constexpr uint32_t kDecodeRowStageRows = 4;  // of a stage of the stream, at most
 
 // How many columns of an inner matrix (down) the kernel's registers hold, with so many rows in a
-// stage: 16 warps times 4 lanes times 8 / stage_rows parts times the lane's columns.
+// stage: of 16 warps times 4 lanes times 8 / stage_rows parts.
 constexpr uint32_t decode_row_inner_columns(bool is_f8, uint32_t stage_rows) {
   return 16 * 4 * (8 / stage_rows) * (is_f8 ? 3 * 16 : 5 * 8);
 }
@@ -297,8 +294,8 @@ struct DecodeRowTask {
   uint64_t* barrier = nullptr;         // arrivals of all steps; starts as 0
   float* residual = nullptr;           // [hidden]
   void* q = nullptr;                   // [num_heads, head_dim]
-  float* split_sums = nullptr;         // [num_heads, num_splits, head_dim]
-  float* split_maxima = nullptr;       // [num_heads, num_splits, 2]: maximum, sum of weights
+  uint64_t* split_sums = nullptr;      // [num_heads, num_splits, head_dim + 2]
+  void* attended = nullptr;            // [num_heads, head_dim]
   void* gated = nullptr;               // [intermediate]
   uint32_t num_layers = 0;
   uint32_t hidden = 0;

@@ -25,15 +25,20 @@ constexpr std::uint32_t kMaxStageBytes = 32 * 1024;
 constexpr std::int64_t kMinSharedBytes = 200 * 1024;
 constexpr std::size_t kAlignmentBytes = 256;
 
+bool is_aligned(const View& view) {
+  return std::bit_cast<std::uintptr_t>(view.data) % kCopyBytes == 0;
+}
+
+bool is_norm(const View& norm, DType type) { return norm.dtype == type && is_aligned(norm); }
+
 bool is_copied_in_bulk(const LinearWeight& weight, DType type, bool may_have_bias) {
   if (weight.num_blocks != 1) return false;
   const LinearBlock& block = weight.blocks[0];
   const bool is_f8 = block.weight.dtype == DType::kF8E4M3;
-  const auto row_bytes = weight.in_features() *
-                         static_cast<std::int64_t>(tensor::size_bytes(block.weight.dtype));
+  const auto row_bytes =
+      weight.in_features() * static_cast<std::int64_t>(tensor::size_bytes(block.weight.dtype));
   return (is_f8 ? !block.scales.empty() : block.weight.dtype == type) &&
-         row_bytes % kCopyBytes == 0 &&
-         std::bit_cast<std::uintptr_t>(block.weight.data) % kCopyBytes == 0 &&
+         row_bytes % kCopyBytes == 0 && is_aligned(block.weight) &&
          (block.bias.empty() || (may_have_bias && block.bias.dtype == type));
 }
 
@@ -41,8 +46,8 @@ bool is_supported(const DecodeRowLayer& layer, DType type) {
   return is_copied_in_bulk(layer.qkv, type, true) &&
          is_copied_in_bulk(layer.attention_output, type, false) &&
          is_copied_in_bulk(layer.gate_up, type, false) &&
-         is_copied_in_bulk(layer.down, type, false) && layer.attention_norm.dtype == type &&
-         layer.mlp_norm.dtype == type && layer.down.in_features() <= kMaxIntermediate &&
+         is_copied_in_bulk(layer.down, type, false) && is_norm(layer.attention_norm, type) &&
+         is_norm(layer.mlp_norm, type) && layer.down.in_features() <= kMaxIntermediate &&
          (layer.kv.keys.dtype == type || layer.kv.keys.dtype == DType::kF8E4M3);
 }
 
@@ -69,7 +74,6 @@ DecodeRowMatrix matrix_of(const LinearWeight& weight, std::int64_t pair_stride,
                          static_cast<std::uint32_t>(tensor::size_bytes(view.dtype));
   return {.in = static_cast<std::uint32_t>(view.shape[1]),
           .row_bytes = row_bytes,
-          .row_pitch = (row_bytes + 63) / 128 * 128 + 64,
           .pair_stride = static_cast<std::uint32_t>(pair_stride),
           .pair_shift = pair_shift,
           .units_each = static_cast<std::uint32_t>(units / num_multiprocessors),
@@ -78,8 +82,8 @@ DecodeRowMatrix matrix_of(const LinearWeight& weight, std::int64_t pair_stride,
           .is_f8 = view.dtype == DType::kF8E4M3};
 }
 
-// Of the down projection, whose rows are long: as many as the kernel's registers hold of the vector,
-// and fewer if the stages get so large that much of the ring is waiting for one.
+// Of the down projection, whose rows are long: as many as the kernel's registers hold of the
+// vector, and fewer if the stages get so large that much of the ring is waiting for one.
 std::uint32_t inner_stage_rows(const DecodeRowMatrix& matrix) {
   std::uint32_t rows = kDecodeRowStageRows;
   while (rows > 1 && (matrix.in > decode_row_inner_columns(matrix.is_f8, rows) ||
@@ -147,11 +151,12 @@ bool supports_decode_row(const DecodeRowModel& model, device::Stream& stream) {
   const PagedKv& kv = model.layers.front().kv;
   const std::int64_t dim = kv.head_dim();
   const bool has_types =
-      (type == DType::kBF16 || type == DType::kF16) && model.final_norm.dtype == type &&
+      (type == DType::kBF16 || type == DType::kF16) && is_norm(model.final_norm, type) &&
       is_copied_in_bulk(model.head, type, false) &&
       std::ranges::all_of(model.layers, [&](const auto& each) { return is_supported(each, type); });
   return has_types && is_uniform(model.layers) && model.embedding.shape[1] <= kMaxHidden &&
-         model.num_heads * dim <= kMaxHidden && (dim == 16 || dim == 32 || dim == 64 || dim == 128) &&
+         model.num_heads * dim <= kMaxHidden &&
+         (dim == 16 || dim == 32 || dim == 64 || dim == 128) &&
          std::has_single_bit(static_cast<std::uint64_t>(kv.block_tokens())) &&
          model.num_heads <= queue.num_multiprocessors;
 }
@@ -167,7 +172,8 @@ base::Result<DecodeRowPlan> DecodeRowPlan::create(const DecodeRowModel& model,
   DecodeRowTask& task = plan.task_;
   const std::int64_t half = first.kv.head_dim() / 2;
   const std::int64_t intermediate = first.down.in_features();
-  const auto half_shift = static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(half)));
+  const auto half_shift =
+      static_cast<std::uint32_t>(std::countr_zero(static_cast<std::uint64_t>(half)));
   task.matrices[0] = matrix_of(first.qkv, half, half_shift, num_multiprocessors);
   task.matrices[1] = matrix_of(first.attention_output, 0, 31, num_multiprocessors);
   task.matrices[2] = matrix_of(first.gate_up, intermediate, 31, num_multiprocessors);
@@ -203,12 +209,10 @@ base::Result<void> DecodeRowPlan::allocate(device::Device& device) {
   const std::size_t q_size = std::size_t{task.num_heads} * task.head_dim;
   const std::size_t num_parts = std::size_t{task.num_heads} * task.num_splits;
   constexpr std::size_t kTypeBytes = 2;
-  const std::size_t sizes[] = {sizeof(std::uint64_t),
-                               task.hidden * sizeof(float),
-                               q_size * kTypeBytes,
-                               num_parts * task.head_dim * sizeof(float),
-                               num_parts * 2 * sizeof(float),
-                               task.matrices[3].in * kTypeBytes};
+  const std::size_t sizes[] = {
+      sizeof(std::uint64_t), task.hidden * sizeof(float),
+      q_size * kTypeBytes,   num_parts * (task.head_dim + 2) * sizeof(std::uint64_t),
+      q_size * kTypeBytes,   task.matrices[3].in * kTypeBytes};
   std::size_t offsets[std::size(sizes) + 1] = {};
   for (std::size_t i = 0; i < std::size(sizes); ++i) {
     offsets[i + 1] = offsets[i] + base::ceil_div(sizes[i], kAlignmentBytes) * kAlignmentBytes;
@@ -220,8 +224,8 @@ base::Result<void> DecodeRowPlan::allocate(device::Device& device) {
   task.barrier = static_cast<std::uint64_t*>(at(0));
   task.residual = static_cast<float*>(at(1));
   task.q = at(2);
-  task.split_sums = static_cast<float*>(at(3));
-  task.split_maxima = static_cast<float*>(at(4));
+  task.split_sums = static_cast<std::uint64_t*>(at(3));
+  task.attended = at(4);
   task.gated = at(5);
   return {};
 }

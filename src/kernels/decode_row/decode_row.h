@@ -60,11 +60,11 @@ struct DecodeRowArgs {
   tensor::MutableView hidden_state;
 };
 
-// Whether the stream's device runs this model so. It needs: sm_90; each matrix one block whose rows
-// are multiples of 16 bytes at a multiple of 16 bytes; a bias at most on QKV; hidden and
-// num_heads * head_dim at most 4096, intermediate at most 20480; head_dim 16, 32, 64 or 128; a power
-// of two of tokens in a cache block; no more heads than multiprocessors; no i8 or f32 cache; at most
-// 64 layers, all alike.
+// Whether the stream's device runs this model so. It needs: sm_90; matrices of one block whose rows
+// are multiples of 16 bytes, and which lie, as the norms do, at multiples of 16 bytes; a bias at
+// most on QKV; hidden and num_heads * head_dim at most 4096, intermediate at most 20480; head_dim
+// 16, 32, 64 or 128; a power of two of tokens in a cache block; no more heads than multiprocessors;
+// no i8 or f32 cache; at most 64 layers, all alike.
 bool supports_decode_row(const DecodeRowModel& model, device::Stream& stream);
 
 // What a step needs besides its arguments: the addresses of the model's arrays, and a workspace.

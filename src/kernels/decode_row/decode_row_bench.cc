@@ -151,16 +151,15 @@ void decode(benchmark::State& state, DType weight_type, DType cache_type, std::i
                            .logits = arrays.zeros(DType::kF32, {1, kVocabRows}),
                            .hidden_state = arrays.zeros(DType::kBF16, {1, kHidden})};
   constexpr int kSteps = 32;
-  const double cache_bytes =
-      static_cast<double>(2 * kLayers * kHeads * kHeadDim * context) *
-      static_cast<double>(tensor::size_bytes(cache_type));
-  report(state, (made.read + cache_bytes) * kSteps, [&] { return read_bytes_per_second(arrays); },
-         [&] {
-           for (int i = 0; i < kSteps; ++i) decode_row(*plan, args, arrays.stream());
-           CHECK(arrays.stream().synchronize().has_value(), "the GPU failed");
-         });
-  state.counters["tokens_per_s"] =
-      state.counters["G_per_s"] * 1e9 / (made.read + cache_bytes);
+  const double cache_bytes = static_cast<double>(2 * kLayers * kHeads * kHeadDim * context) *
+                             static_cast<double>(tensor::size_bytes(cache_type));
+  report(
+      state, (made.read + cache_bytes) * kSteps, [&] { return read_bytes_per_second(arrays); },
+      [&] {
+        for (int i = 0; i < kSteps; ++i) decode_row(*plan, args, arrays.stream());
+        CHECK(arrays.stream().synchronize().has_value(), "the GPU failed");
+      });
+  state.counters["tokens_per_s"] = state.counters["G_per_s"] * 1e9 / (made.read + cache_bytes);
 }
 
 bool add_all() {

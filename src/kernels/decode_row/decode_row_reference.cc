@@ -2,8 +2,8 @@
 #include <vector>
 
 #include "kernels/decode_row/decode_row.h"
-#include "kernels/embedding/embedding.h"
 #include "kernels/element.h"
+#include "kernels/embedding/embedding.h"
 #include "kernels/paged_attention/paged_attention.h"
 #include "kernels/residual_rms_norm/residual_rms_norm.h"
 #include "kernels/rope_kv_append/rope_kv_append.h"
@@ -59,11 +59,8 @@ void decode_row_reference(const DecodeRowModel& model, const DecodeRowArgs& args
                                  .y = normed,
                                  .epsilon = model.epsilon});
     linear_reference({.x = normed, .weight = layer.qkv, .y = qkv});
-    rope_kv_append_reference({.qkv = qkv,
-                              .cos_sin = model.cos_sin,
-                              .batch = args.batch,
-                              .q = q,
-                              .cache = layer.kv});
+    rope_kv_append_reference(
+        {.qkv = qkv, .cos_sin = model.cos_sin, .batch = args.batch, .q = q, .cache = layer.kv});
     paged_attention_reference(
         {.q = q, .batch = args.batch, .cache = layer.kv, .scale = model.scale, .y = attended});
     linear_reference({.x = attended.as_row(), .weight = layer.attention_output, .y = delta});

@@ -15,10 +15,10 @@ struct RowShape {
   bool has_bias;
 };
 constexpr RowShape kShapes[] = {
-    {3, 256, 4, 4, 64, 768, 1000, false},    // MHA
-    {2, 224, 14, 2, 16, 320, 320, true},     // 7 queries a KV head, bias
-    {1, 512, 4, 2, 128, 1376, 133, false},   // fewer logits than a round over the GPU
-    {5, 128, 8, 1, 32, 16, 64, true},        // fewer rows than multiprocessors
+    {3, 256, 4, 4, 64, 768, 1000, false},   // MHA
+    {2, 224, 14, 2, 16, 320, 320, true},    // 7 queries a KV head, bias
+    {1, 512, 4, 2, 128, 1376, 133, false},  // fewer logits than a round over the GPU
+    {5, 128, 8, 1, 32, 16, 64, true},       // fewer rows than multiprocessors
 };
 struct RowTypes {
   DType activation, weight, cache;
@@ -87,8 +87,8 @@ class DecodeRowTest : public PagedKvTest {
     add_vector(model, on, types.activation, s.hidden, host.mlp_norm, device.mlp_norm);
     add_matrix(model, on, types, {(s.num_heads + 2 * s.num_kv_heads) * s.head_dim, s.hidden},
                s.has_bias, host.qkv, device.qkv);
-    add_matrix(model, on, types, {s.hidden, s.num_heads * s.head_dim}, false,
-               host.attention_output, device.attention_output);
+    add_matrix(model, on, types, {s.hidden, s.num_heads * s.head_dim}, false, host.attention_output,
+               device.attention_output);
     add_matrix(model, on, types, {2 * s.intermediate, s.hidden}, false, host.gate_up,
                device.gate_up);
     add_matrix(model, on, types, {s.hidden, s.intermediate}, false, host.down, device.down);
@@ -145,8 +145,8 @@ class DecodeRowTest : public PagedKvTest {
     }
   };
   Step random_step(const RowShape& s, DType type, std::int64_t context) {
-    return {batch_of({{0, context - 1, 1}}), static_cast<std::int32_t>(between(0, s.vocab_rows - 1)),
-            s, type};
+    return {batch_of({{0, context - 1, 1}}),
+            static_cast<std::int32_t>(between(0, s.vocab_rows - 1)), s, type};
   }
 
   // A rounding that falls the other way moves a vector by a part of an ulp, and all behind it.

@@ -1,12 +1,11 @@
-// Attention of one row: each block of the grid takes one split of one head's positions; who reads
-// the result merges the splits.
+// Attention of one row: each block of the grid takes one split of one head's positions; the block
+// of the first split merges them.
 #pragma once
 
 #include "kernels/decode_row/row_products.cuh"
 
 namespace fathom::kernels::cuda {
 
-inline constexpr uint32_t kMaxSplits = 4;
 inline constexpr int kBatch = 6;  // positions whose keys and values a lane has in flight
 inline constexpr float kLog2E = 1.4426950408889634F;
 
@@ -48,15 +47,41 @@ __device__ inline int64_t cache_offset(const DecodeRowTask& task, uint32_t kv_he
   return ((block * task.num_kv_heads + kv_head) * task.block_tokens + in_block) * task.head_dim;
 }
 
+// Sums on their way from block to block: each a word with the sum and a tag of the launch and
+// layer, so that it arrives complete or not at all and its reader waits for nothing else.
+struct SplitSums {
+  static constexpr uint32_t kExtra = 2;  // words of a split besides head_dim: maximum, weights
+
+  __device__ static void leave(uint64_t* words, uint32_t index, float value, uint32_t tag) {
+    const uint64_t word = static_cast<uint64_t>(tag) << 32 | __float_as_uint(value);
+    asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(words + index), "l"(word) : "memory");
+  }
+  __device__ static float take(const uint64_t* words, uint32_t index, uint32_t tag) {
+    for (uint32_t polls = 0;; ++polls) {
+      uint64_t word = 0;
+      asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];"
+                   : "=l"(word)
+                   : "l"(words + index)
+                   : "memory");
+      if (static_cast<uint32_t>(word >> 32) == tag) {
+        return __uint_as_float(static_cast<uint32_t>(word));
+      }
+      if (polls > kMaxPolls) __trap();
+    }
+  }
+};
+
 // One step of the model's attention in one layer. Keys and values of earlier steps may be fetched
 // before this step's queries are known.
 template <typename T, typename C>
 class RowAttention {
  public:
+  // The tag is another one for each layer and launch.
   __device__ RowAttention(const DecodeRowTask& task, const AttentionShare& share,
-                          const DecodeRowLayerTask& layer)
+                          const DecodeRowLayerTask& layer, uint32_t tag)
       : task_(task),
         share_(share),
+        tag_(tag),
         keys_(static_cast<const C*>(layer.keys)),
         values_(static_cast<const C*>(layer.values)),
         lanes_(task.head_dim / kOctet) {}
@@ -70,9 +95,11 @@ class RowAttention {
     float query[kOctet];
     widen_octet(load_octet(q + share_.head * task_.head_dim + dimension()), query);
     fetch_last();
-    for (uint32_t position = first_position(); __any_sync(0xFFFFFFFFU, position < share_.end);) {
+    uint32_t position = first_position();
+    while (true) {
       attend(query, position);
       position += kBatch * stride();
+      if (!__any_sync(0xFFFFFFFFU, position < share_.end)) break;
       fetch(position, true);
     }
     merge_lanes();
@@ -80,9 +107,7 @@ class RowAttention {
   }
 
  private:
-  __device__ uint32_t dimension() const {
-    return threadIdx.x % lanes_ * kOctet;
-  }
+  __device__ uint32_t dimension() const { return threadIdx.x % lanes_ * kOctet; }
   __device__ uint32_t stride() const { return kConsumerThreads / lanes_; }
   __device__ uint32_t first_position() const { return share_.first + threadIdx.x / lanes_; }
   __device__ int64_t offset_of(uint32_t position) const {
@@ -187,21 +212,47 @@ class RowAttention {
     float weights = 0;
 #pragma unroll
     for (int i = 0; i < kConsumerWarps; ++i) {
-      const float factor =
-          scratch.maxima[i] == -INFINITY ? 0.0F : exp2f(scratch.maxima[i] - most);
+      const float factor = scratch.maxima[i] == -INFINITY ? 0.0F : exp2f(scratch.maxima[i] - most);
       total = fmaf(factor, scratch.sums[i][threadIdx.x], total);
       weights = fmaf(factor, scratch.weights[i], weights);
     }
-    const uint32_t place = share_.head * task_.num_splits + share_.split;
-    task_.split_sums[place * task_.head_dim + threadIdx.x] = total;
-    if (threadIdx.x == 0) {
-      task_.split_maxima[2 * place] = most;
-      task_.split_maxima[2 * place + 1] = weights;
+    if (share_.split != 0) {
+      SplitSums::leave(own_split(share_.split), threadIdx.x, total, tag_);
+      if (threadIdx.x == 0) {
+        SplitSums::leave(own_split(share_.split), task_.head_dim, most, tag_);
+        SplitSums::leave(own_split(share_.split), task_.head_dim + 1, weights, tag_);
+      }
+      return;
     }
+    merge_splits(total, most, weights);
+  }
+
+  __device__ uint64_t* own_split(uint32_t split) const {
+    return task_.split_sums +
+           (share_.head * task_.num_splits + split) * (task_.head_dim + SplitSums::kExtra);
+  }
+
+  // Adds the other splits to the first one's sums, in their order, and leaves the head's vector.
+  __device__ void merge_splits(float total, float most, float weights) const {
+    for (uint32_t split = 1; split < task_.num_splits; ++split) {
+      const float other_most = SplitSums::take(own_split(split), task_.head_dim, tag_);
+      const float other_weights = SplitSums::take(own_split(split), task_.head_dim + 1, tag_);
+      const float other_total = SplitSums::take(own_split(split), threadIdx.x, tag_);
+      if (other_most == -INFINITY) continue;
+      const float new_most = fmaxf(most, other_most);
+      const float factor = most == -INFINITY ? 0.0F : exp2f(most - new_most);
+      const float other_factor = exp2f(other_most - new_most);
+      total = fmaf(total, factor, other_total * other_factor);
+      weights = fmaf(weights, factor, other_weights * other_factor);
+      most = new_most;
+    }
+    static_cast<T*>(task_.attended)[share_.head * task_.head_dim + threadIdx.x] =
+        narrow<T>(weights > 0 ? total / weights : 0.0F);
   }
 
   const DecodeRowTask& task_;
   const AttentionShare& share_;
+  uint32_t tag_;
   const C* keys_;
   const C* values_;
   uint32_t lanes_;  // that share a position
@@ -211,40 +262,5 @@ class RowAttention {
   float sum_ = 0;
   float total_[kOctet] = {};
 };
-
-// Columns [column, column + 8) of the attended vector, from all splits.
-__device__ inline void merge_splits(const DecodeRowTask& task, uint32_t column,
-                                    float (&values)[kOctet]) {
-  const uint32_t head = column / task.head_dim;
-  const uint32_t first = head * task.num_splits;
-  float parts[kMaxSplits][kOctet] = {};
-  float2 maxima[kMaxSplits];
-  float most = -INFINITY;
-#pragma unroll
-  for (uint32_t i = 0; i < kMaxSplits; ++i) {
-    maxima[i] = {-INFINITY, 0.0F};
-    if (i >= task.num_splits) continue;
-    maxima[i] = __ldcg(reinterpret_cast<const float2*>(task.split_maxima) + first + i);
-    load_floats(task.split_sums + (first + i) * task.head_dim + column % task.head_dim, parts[i]);
-  }
-#pragma unroll
-  for (const float2& each : maxima) most = fmaxf(most, each.x);
-  float weights = 0;
-#pragma unroll
-  for (float& value : values) value = 0;
-#pragma unroll
-  for (uint32_t i = 0; i < kMaxSplits; ++i) {
-    if (maxima[i].x == -INFINITY) continue;
-    const float factor = exp2f(maxima[i].x - most);
-    weights = fmaf(factor, maxima[i].y, weights);
-#pragma unroll
-    for (int d = 0; d < static_cast<int>(kOctet); ++d) {
-      values[d] = fmaf(factor, parts[i][d], values[d]);
-    }
-  }
-  const float inverse = weights > 0 ? 1.0F / weights : 0.0F;
-#pragma unroll
-  for (float& value : values) value *= inverse;
-}
 
 }  // namespace fathom::kernels::cuda

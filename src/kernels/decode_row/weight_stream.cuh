@@ -41,10 +41,10 @@ __device__ inline void arrive(uint64_t* barrier) {
 }
 
 __device__ inline void arrive_expecting(uint64_t* barrier, uint32_t num_bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(
-                   shared_address(barrier)),
-               "r"(num_bytes)
-               : "memory");
+  asm volatile(
+      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
+      "r"(num_bytes)
+      : "memory");
 }
 
 __device__ inline void wait_for_phase(uint64_t* barrier, uint32_t parity) {
@@ -161,19 +161,20 @@ class WeightProducer {
   __device__ void copy_matrix(const DecodeRowMatrix& matrix, const void* weights, uint32_t layer) {
     const UnitRange units = own_units(matrix, layer);
     const uint32_t num_rows = num_rows_of(matrix, units);
-    const uint32_t stage_bytes = matrix.stage_rows * matrix.row_pitch;
-    for (uint32_t first = 0; first < num_rows; first += matrix.stage_rows) {
-      const uint32_t stage_rows = min(matrix.stage_rows, num_rows - first);
-      places_.next(stage_bytes);
-      wait_for_space(stage_bytes);
+    const uint32_t row_bytes = matrix.row_bytes;
+    const uint32_t stage_rows = matrix.stage_rows;
+    const uint32_t own_offset = lane_ * row_bytes;
+    const auto* base = static_cast<const char*>(weights);
+    for (uint32_t first = 0; first < num_rows; first += stage_rows) {
+      const uint32_t num_copied = min(stage_rows, num_rows - first);
+      const char* from =
+          base + static_cast<uint64_t>(row_of(matrix, units, first + lane_)) * row_bytes;
+      places_.next(stage_rows * row_bytes);
+      wait_for_space(stage_rows * row_bytes);
       uint64_t* full = &barriers_.full[places_.index()];
-      if (lane_ == 0) arrive_expecting(full, stage_rows * matrix.row_bytes);
-      __syncwarp();
-      if (lane_ < stage_rows) {
-        const auto row = static_cast<int64_t>(row_of(matrix, units, first + lane_));
-        copy_to_shared(ring_ + places_.offset() + lane_ * matrix.row_pitch,
-                       static_cast<const char*>(weights) + row * matrix.row_bytes,
-                       matrix.row_bytes, full, policy_);
+      if (lane_ == 0) arrive_expecting(full, num_copied * row_bytes);
+      if (lane_ < num_copied) {
+        copy_to_shared(ring_ + places_.offset() + own_offset, from, row_bytes, full, policy_);
       }
     }
   }
@@ -181,15 +182,13 @@ class WeightProducer {
  private:
   // Waits until the stages that lie where this one goes have been given back.
   __device__ void wait_for_space(uint32_t num_bytes) {
+    if (lane_ == places_.index()) own_start_ = places_.end() - num_bytes;
     const uint32_t newest = places_.count() - 1;
-    while (oldest_ != newest) {
-      const uint32_t start = __shfl_sync(0xFFFFFFFFU, own_start_, static_cast<int>(oldest_ % 32));
-      const bool overlaps = places_.end() - start > ring_bytes_;
-      if (!overlaps && newest - oldest_ < kMaxStages) break;
+    while (places_.end() - oldest_start_ > ring_bytes_ || newest - oldest_ == kMaxStages) {
       wait_for_phase(&barriers_.empty[oldest_ % kMaxStages], oldest_ / kMaxStages % 2);
       ++oldest_;
+      oldest_start_ = __shfl_sync(0xFFFFFFFFU, own_start_, static_cast<int>(oldest_ % kMaxStages));
     }
-    if (lane_ == places_.index()) own_start_ = places_.end() - num_bytes;
   }
 
   char* ring_;
@@ -198,8 +197,10 @@ class WeightProducer {
   StagePlaces places_;
   uint64_t policy_;
   uint32_t lane_;
-  uint32_t oldest_ = 0;     // stages before it have been given back
-  uint32_t own_start_ = 0;  // of the stage with the lane's index, if the ring were a line
+  uint32_t oldest_ = 0;  // stages before it have been given back
+  // Where stages start, if the ring were a line.
+  uint32_t oldest_start_ = 0;
+  uint32_t own_start_ = 0;  // of the one with the lane's index
 };
 
 }  // namespace fathom::kernels::cuda
