@@ -14,7 +14,7 @@ void linear_plain(const LinearTask& task, const CudaQueue& queue);
 // Tensor cores fed from memory through a ring of stages in shared memory; W is read once for each
 // kMaxStreamTokens tokens. sm_80+, W and x of at most 16 bits, rows of 16-byte units. Its bits do
 // not depend on the batch.
-inline constexpr int64_t kMaxStreamTokens = 64;
+inline constexpr int64_t kMaxStreamTokens = 128;
 bool fits_linear_stream(const LinearTask& task, const CudaQueue& queue);
 void linear_stream(const LinearTask& task, const CudaQueue& queue);
 

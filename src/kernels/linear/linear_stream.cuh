@@ -1,4 +1,4 @@
-// The streaming kernel of linear, for up to 64 tokens: about one block a multiprocessor, each with
+// The streaming kernel of linear, for up to 128 tokens: about one block a multiprocessor, each with
 // an equal share of W, which arrives in a ring of stages in shared memory far ahead of its use.
 //
 // W is cut into tiles of 128 rows, and those into chunks of 128 bytes a row. The chunks of all
@@ -13,7 +13,7 @@
 namespace fathom::kernels::cuda {
 
 inline constexpr int kTileRows = 128;
-inline constexpr int kStreamWarps = kTileRows / 16;
+inline constexpr int kStreamWarps = 8;
 inline constexpr int kStreamThreads = kStreamWarps * kWarpThreads;
 inline constexpr int kMaxColumns = static_cast<int>(kMaxStreamTokens) / 8;
 
@@ -23,18 +23,34 @@ struct StreamMeeting {
   unsigned* arrivals = nullptr;  // [tiles], zero before and after
 };
 
-// kColumns groups of 8 tokens.
-template <typename XType, typename WType, int kColumnCount, int kStageCount>
+// kColumns groups of 8 tokens. A warp has kRowTiles times 16 rows, of all tokens or of one in
+// kRowTiles of them.
+template <typename XType, typename WType, int kColumnCount, int kStageCount, int kRowTileCount = 1>
 struct StreamShape {
   using X = XType;
   using W = WType;
   using Units = Fragments<X, W>;
   static constexpr int kColumns = kColumnCount;
   static constexpr int kStages = kStageCount;
+  static constexpr int kRowTiles = kRowTileCount;
+  static constexpr int kRowWarps = kTileRows / 16 / kRowTiles;
+  static constexpr int kWarpColumns = kColumns / kRowTiles;
   static constexpr int kWUnits = kTileRows * kChunkUnits;
   static constexpr int kXUnits = 8 * kColumns * Units::kChunkXUnits;
   static constexpr int kStageUnits = kWUnits + kXUnits;
   static constexpr int kSharedBytes = kStages * kStageUnits * 16;
+  // Of a multiprocessor of sm_90: its own and the successor's, where registers allow.
+  static constexpr int kMinBlocks = kColumns <= 8 ? 2 : 1;
+  using Sums = float[kRowTiles][kWarpColumns][4];
+
+  // Of this thread's first element.
+  __device__ static int first_row() {
+    return warp() % kRowWarps * kRowTiles * 16 + static_cast<int>(threadIdx.x) % kWarpThreads / 4;
+  }
+  __device__ static int first_column() { return warp() / kRowWarps * kWarpColumns; }
+
+ private:
+  __device__ static int warp() { return static_cast<int>(threadIdx.x) / kWarpThreads; }
 };
 
 // A chunk of a tile.
@@ -97,55 +113,78 @@ __device__ inline void copy_x(const LinearTask& task, uint4* stage, ChunkPlace p
   }
 }
 
-// A warp's 16 rows of a stage.
+// A warp's rows and tokens of a stage.
 template <typename S>
-__device__ inline void multiply_stage(const uint4* stage, float (&sums)[S::kColumns][4]) {
+__device__ inline void multiply_stage(const uint4* stage, typename S::Sums& sums) {
   using Units = typename S::Units;
   constexpr int kPerW = Units::kXUnitsPerWUnit;
   const int group = static_cast<int>(threadIdx.x) % kWarpThreads / 4;
-  const int row = static_cast<int>(threadIdx.x) / kWarpThreads * 16 + group;
   const uint4* const x = stage + S::kWUnits;
 #pragma unroll
   for (int half = 0; half < kChunkUnits / 4; ++half) {
     const int unit = half * 4 + static_cast<int>(threadIdx.x) % 4;
-    uint4 x_units[S::kColumns][kPerW];
+    uint4 x_units[S::kWarpColumns][kPerW];
 #pragma unroll
-    for (int column = 0; column < S::kColumns; ++column) {
+    for (int column = 0; column < S::kWarpColumns; ++column) {
 #pragma unroll
       for (int i = 0; i < kPerW; ++i) {
-        const int token = column * 8 + group;
+        const int token = (S::first_column() + column) * 8 + group;
         x_units[column][i] =
             x[token * Units::kChunkXUnits + Units::x_place(token, unit * kPerW + i)];
       }
     }
-    const uint4* const w = stage + row * kChunkUnits + Units::w_place(row, unit);
-    multiply_units<typename S::X, typename S::W, S::kColumns>(sums, w[0], w[8 * kChunkUnits],
-                                                              x_units);
+#pragma unroll
+    for (int tile = 0; tile < S::kRowTiles; ++tile) {
+      const int row = S::first_row() + tile * 16;
+      const uint4* const w = stage + row * kChunkUnits + Units::w_place(row, unit);
+      multiply_units<typename S::X, typename S::W, S::kWarpColumns>(sums[tile], w[0],
+                                                                    w[8 * kChunkUnits], x_units);
+    }
   }
 }
 
 template <typename S>
-__device__ inline void store_tile(const LinearTask& task, int tile,
-                                  const float (&sums)[S::kColumns][4]) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  const int64_t first_row = static_cast<int64_t>(tile) * kTileRows +
-                            static_cast<int>(threadIdx.x) / kWarpThreads * 16 + lane / 4;
+__device__ inline void store_tile(const LinearTask& task, int tile, const typename S::Sums& sums) {
+  const int64_t first_row = static_cast<int64_t>(tile) * kTileRows + S::first_row();
+  const int first_token = S::first_column() * 8 + static_cast<int>(threadIdx.x) % 4 * 2;
 #pragma unroll
-  for (int column = 0; column < S::kColumns; ++column) {
+  for (int row_tile = 0; row_tile < S::kRowTiles; ++row_tile) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int64_t row = first_row + i / 2 * 8;
-      const int token = column * 8 + lane % 4 * 2 + i % 2;
-      if (row < task.out && token < task.num_tokens) store_sum(task, token, row, sums[column][i]);
+    for (int column = 0; column < S::kWarpColumns; ++column) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int64_t row = first_row + row_tile * 16 + i / 2 * 8;
+        const int token = first_token + column * 8 + i % 2;
+        if (row < task.out && token < task.num_tokens) {
+          store_sum(task, token, row, sums[row_tile][column][i]);
+        }
+      }
     }
   }
+}
+
+// Calls body(sums, i) for each of a thread's kColumns groups of four sums.
+template <typename S, typename Body>
+__device__ inline void for_each_sums(typename S::Sums& sums, Body&& body) {
+#pragma unroll
+  for (int tile = 0; tile < S::kRowTiles; ++tile) {
+#pragma unroll
+    for (int column = 0; column < S::kWarpColumns; ++column) {
+      body(sums[tile][column], tile * S::kWarpColumns + column);
+    }
+  }
+}
+
+template <typename S>
+__device__ inline void clear(typename S::Sums& sums) {
+  for_each_sums<S>(sums, [](float(&four)[4], int) { four[0] = four[1] = four[2] = four[3] = 0; });
 }
 
 // Leaves this block's part of a tile at the meeting; the last to come stores the tile.
 template <typename S>
 __device__ inline void meet(const LinearTask& task, const StreamMeeting& meeting,
                             const Spans& spans, int tile, int num_chunks,
-                            float (&sums)[S::kColumns][4]) {
+                            typename S::Sums& sums) {
   __shared__ bool is_last;
   const int64_t first_chunk = static_cast<int64_t>(tile) * num_chunks;
   const int first_block = spans.block_of(first_chunk);
@@ -157,11 +196,9 @@ __device__ inline void meet(const LinearTask& task, const StreamMeeting& meeting
            threadIdx.x;
   };
   float4* const own = place(static_cast<int>(blockIdx.x));
-#pragma unroll
-  for (int column = 0; column < S::kColumns; ++column) {
-    own[column * kStreamThreads] =
-        make_float4(sums[column][0], sums[column][1], sums[column][2], sums[column][3]);
-  }
+  for_each_sums<S>(sums, [own](const float(&four)[4], int i) {
+    own[i * kStreamThreads] = make_float4(four[0], four[1], four[2], four[3]);
+  });
   __threadfence();
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -172,20 +209,16 @@ __device__ inline void meet(const LinearTask& task, const StreamMeeting& meeting
   __syncthreads();
   if (!is_last) return;
   __threadfence();
-#pragma unroll
-  for (int column = 0; column < S::kColumns; ++column) {
-    for (int i = 0; i < 4; ++i) sums[column][i] = 0;
-  }
+  clear<S>(sums);
   for (int block = first_block; block <= last_block; ++block) {
     const float4* const part = place(block);
-#pragma unroll
-    for (int column = 0; column < S::kColumns; ++column) {
-      const float4 sum = __ldcg(part + column * kStreamThreads);
-      sums[column][0] = __fadd_rn(sums[column][0], sum.x);
-      sums[column][1] = __fadd_rn(sums[column][1], sum.y);
-      sums[column][2] = __fadd_rn(sums[column][2], sum.z);
-      sums[column][3] = __fadd_rn(sums[column][3], sum.w);
-    }
+    for_each_sums<S>(sums, [part](float(&four)[4], int i) {
+      const float4 sum = __ldcg(part + i * kStreamThreads);
+      four[0] = __fadd_rn(four[0], sum.x);
+      four[1] = __fadd_rn(four[1], sum.y);
+      four[2] = __fadd_rn(four[2], sum.z);
+      four[3] = __fadd_rn(four[3], sum.w);
+    });
   }
   store_tile<S>(task, tile, sums);
 }
@@ -209,7 +242,7 @@ __device__ inline void prefetch_w(const LinearTask& task, ChunkPlace place, int6
 }
 
 template <typename S, int kAheadChunks>
-__global__ void __launch_bounds__(kStreamThreads, 2)
+__global__ void __launch_bounds__(kStreamThreads, S::kMinBlocks)
     linear_stream_tiles(const __grid_constant__ LinearTask task, const StreamMeeting meeting) {
   extern __shared__ uint4 ring[];
   let_successor_start();
@@ -235,7 +268,7 @@ __global__ void __launch_bounds__(kStreamThreads, 2)
   }
   commit_copies();
   wait_for_copies<0>();
-  float sums[S::kColumns][4] = {};
+  typename S::Sums sums = {};
   int stage = 0;
   int part_chunks = 0;
   for (int i = 0; i < count; ++i, place.advance(num_chunks)) {
@@ -259,10 +292,7 @@ __global__ void __launch_bounds__(kStreamThreads, 2)
       meet<S>(task, meeting, spans, place.tile, num_chunks, sums);
     }
     part_chunks = 0;
-#pragma unroll
-    for (int column = 0; column < S::kColumns; ++column) {
-      for (int k = 0; k < 4; ++k) sums[column][k] = 0;
-    }
+    clear<S>(sums);
   }
 }
 

@@ -31,10 +31,18 @@ void run(const LinearTask& task, const CudaQueue& queue) {
 template <typename X, typename W>
 void run_tokens(const LinearTask& task, const CudaQueue& queue) {
   constexpr bool kIsF8 = sizeof(W) == 1;
-  if (task.num_tokens <= 8) return run<StreamShape<X, W, 1, kIsF8 ? 5 : 5>>(task, queue);
+  if (task.num_tokens <= 8) return run<StreamShape<X, W, 1, 5>>(task, queue);
   if (task.num_tokens <= 16) return run<StreamShape<X, W, 2, kIsF8 ? 4 : 5>>(task, queue);
   if (task.num_tokens <= 32) return run<StreamShape<X, W, 4, 4>>(task, queue);
-  run<StreamShape<X, W, 8, kIsF8 ? 3 : 4>>(task, queue);
+  if (task.num_tokens <= 64) return run<StreamShape<X, W, 8, kIsF8 ? 3 : 4>>(task, queue);
+  run<StreamShape<X, W, 16, kIsF8 ? 4 : 3, 2>>(task, queue);
+}
+
+// 128 tokens if a block may have the shared memory for them: fp8 takes 192 KiB.
+int64_t tokens_at_once(const LinearTask& task, const CudaQueue& queue) {
+  return task.w_type == Element::kF8E4M3 && queue.max_shared_bytes < (192 << 10)
+             ? kMaxStreamTokens / 2
+             : kMaxStreamTokens;
 }
 
 void run_types(const LinearTask& task, const CudaQueue& queue) {
@@ -59,9 +67,9 @@ bool fits_linear_stream(const LinearTask& task, const CudaQueue& queue) {
 }
 
 void linear_stream(const LinearTask& task, const CudaQueue& queue) {
-  for (int64_t first = 0; first < task.num_tokens; first += kMaxStreamTokens) {
-    const int64_t rest = task.num_tokens - first;
-    run_types(some_tokens(task, first, rest < kMaxStreamTokens ? rest : kMaxStreamTokens), queue);
+  const int64_t step = tokens_at_once(task, queue);
+  for (int64_t first = 0; first < task.num_tokens; first += step) {
+    run_types(some_tokens(task, first, std::min(step, task.num_tokens - first)), queue);
   }
 }
 
