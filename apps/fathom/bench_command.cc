@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "bench/shape_report.h"
 #include "command.h"
 #include "device/device.h"
+#include "device_flags.h"
 #include "spec/known_models.h"
 
 namespace fathom::app {
@@ -22,31 +22,18 @@ namespace json = boost::json;
 using base::ErrorCode;
 using base::fail;
 using base::Result;
-using tensor::DType;
 
 struct Flags {
+  DeviceFlags device;
   std::string shape;
-  std::string device = "auto";
-  std::string dtype = "bf16";
-  std::string kv_dtype = "auto";
-  int threads = 0;
-  std::int64_t num_layers = 0;
+  std::string kv_dtype;
+  model::Determinism determinism = model::Determinism::kSchedule;
+  std::int64_t num_layers = 0;  // 0: all
   std::vector<std::int64_t> batches;
   std::int64_t context_tokens = 600;
   std::int64_t prompt_tokens = 2048;
   bool as_json = false;
 };
-
-const std::map<std::string, DType>& compute_types() {
-  static const std::map<std::string, DType> types{{"fp32", DType::kF32}, {"bf16", DType::kBF16}};
-  return types;
-}
-
-const std::map<std::string, DType>& kv_types() {
-  static const std::map<std::string, DType> types{
-      {"fp32", DType::kF32}, {"bf16", DType::kBF16}, {"int8", DType::kI8}};
-  return types;
-}
 
 Result<bench::ShapeBenchOptions> bench_options(const Flags& flags, const device::Device& device) {
   bench::ShapeBenchOptions options;
@@ -56,9 +43,11 @@ Result<bench::ShapeBenchOptions> bench_options(const Flags& flags, const device:
                 flags.num_layers, options.spec.num_layers, flags.shape);
   }
   if (flags.num_layers > 0) options.spec.num_layers = flags.num_layers;
-  options.compute_dtype = compute_types().at(flags.dtype);
-  options.kv_dtype =
-      flags.kv_dtype == "auto" ? options.compute_dtype : kv_types().at(flags.kv_dtype);
+  const Precision precision = TRY(precision_of(flags.device, options.spec.weight_dtype, device));
+  options.compute_dtype = precision.compute;
+  options.weights_in_fp8 = precision.matrices_in_fp8;
+  options.kv_dtype = TRY(kv_dtype(flags.kv_dtype, precision.compute, device));
+  options.determinism = flags.determinism;
   options.batches = flags.batches;
   // Filling the cache for many sequences takes a processor hours.
   if (options.batches.empty()) {
@@ -73,11 +62,13 @@ Result<bench::ShapeBenchOptions> bench_options(const Flags& flags, const device:
 }
 
 bench::ShapeTitle title_of(const Flags& flags, const bench::ShapeBenchOptions& options) {
-  return {.model = flags.shape,
-          .num_layers = options.spec.num_layers,
-          .model_layers = spec::known_shape(flags.shape)->num_layers,
-          .dtype = std::string(tensor::name(options.compute_dtype)),
-          .kv_dtype = std::string(tensor::name(options.kv_dtype))};
+  return {
+      .model = flags.shape,
+      .num_layers = options.spec.num_layers,
+      .model_layers = spec::known_shape(flags.shape)->num_layers,
+      .dtype = options.weights_in_fp8 ? "fp8" : std::string(tensor::name(options.compute_dtype)),
+      .kv_dtype = std::string(tensor::name(options.kv_dtype)),
+      .is_batch_invariant = options.determinism == model::Determinism::kBatch};
 }
 
 json::object json_of(const bench::ShapeTitle& title, const bench::ShapeReport& report) {
@@ -102,6 +93,7 @@ json::object json_of(const bench::ShapeTitle& title, const bench::ShapeReport& r
           {"layers", title.num_layers},
           {"dtype", title.dtype},
           {"kv_cache_dtype", title.kv_dtype},
+          {"determinism", title.is_batch_invariant ? "batch" : "schedule"},
           {"device", report.device},
           {"limits",
            {{"read_gb_per_s", report.ceilings.read_bytes_per_s * 1e-9},
@@ -112,7 +104,7 @@ json::object json_of(const bench::ShapeTitle& title, const bench::ShapeReport& r
 }
 
 Result<void> run(const Flags& flags) {
-  const auto device = TRY(device::open_device(flags.device, {.num_threads = flags.threads}));
+  const auto device = TRY(open_device(flags.device));
   const bench::ShapeBenchOptions options = TRY(bench_options(flags, *device));
   const bench::ShapeReport report = TRY(bench::bench_shape(*device, options));
   const bench::ShapeTitle title = title_of(flags, options);
@@ -124,33 +116,14 @@ Result<void> run(const Flags& flags) {
   return {};
 }
 
-template <typename Map>
-std::vector<std::string> keys(const Map& map) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : map) names.push_back(name);
-  return names;
-}
-
 void add_shape_options(CLI::App& command, Flags& flags) {
   std::vector<std::string> shapes(spec::known_shapes().begin(), spec::known_shapes().end());
   command.add_option("SHAPE", flags.shape, "deepseek-llm-7b or another of the known models")
       ->required()
       ->check(CLI::IsMember(shapes));
-  command.add_option("--device", flags.device, "where to run: cpu, cuda, cuda:N or auto")
-      ->capture_default_str();
-  command.add_option("--dtype", flags.dtype, "precision of the computation: bf16 or fp32")
-      ->capture_default_str()
-      ->check(CLI::IsMember(keys(compute_types())));
-  std::vector<std::string> kv = keys(kv_types());
-  kv.emplace_back("auto");
-  command
-      .add_option("--kv-cache-dtype", flags.kv_dtype,
-                  "type of the KV cache: auto (the computation's), bf16, fp32 or int8")
-      ->capture_default_str()
-      ->check(CLI::IsMember(kv));
-  command.add_option("--threads", flags.threads, "CPU threads; 0: one for each core")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
+  add_device_flags(command, flags.device);
+  add_kv_dtype_flag(command, flags.kv_dtype);
+  add_determinism_flag(command, flags.determinism);
   command
       .add_option("--context", flags.context_tokens,
                   "tokens that a decoding sequence has behind it")
@@ -164,6 +137,7 @@ void add_shape_options(CLI::App& command, Flags& flags) {
           "--batch", flags.batches,
           "sequences that decode at a time, one figure each (default: 1,32,128; on a CPU 1)")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16));
   command
       .add_option("--layers", flags.num_layers,

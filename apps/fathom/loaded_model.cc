@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <map>
 #include <utility>
 
 #include "base/log.h"
@@ -21,7 +20,6 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 using base::Result;
-using tensor::DType;
 
 // The snapshot folders of the hub's cache are named by commit: the name pulled by says more.
 std::string display_name(const std::string& asked, const std::filesystem::path& folder) {
@@ -30,57 +28,6 @@ std::string display_name(const std::string& asked, const std::filesystem::path& 
   if (!whole.has_filename()) whole = whole.parent_path();
   const std::string pulled = checkpoint::snapshot_name(whole);
   return pulled.empty() ? whole.filename().string() : pulled;
-}
-
-// How a model is computed, and what its matrices are stored as.
-struct Precision {
-  DType compute = DType::kBF16;
-  bool matrices_in_fp8 = false;
-
-  std::string text() const {
-    return matrices_in_fp8 ? fmt::format("fp8 with {} activations", tensor::name(compute))
-                           : std::string(tensor::name(compute));
-  }
-};
-
-// The checkpoint's own precision, or what comes next on a device that does not compute in it.
-Precision automatic_precision(const std::string& stored, const device::Device& device) {
-  if (device.reads_host_memory()) {
-    // bf16 weights are multiplied as they are; others would lose bits.
-    return {.compute = stored == "bfloat16" ? DType::kBF16 : DType::kF32};
-  }
-  if (stored == "float16") return {.compute = DType::kF16};
-  if (device.supports(DType::kBF16)) {
-    if (stored != "bfloat16") {
-      base::log_info("{} weights are computed in bf16; --dtype fp32 is exact, and slow", stored);
-    }
-    return {.compute = DType::kBF16};
-  }
-  base::log_info("{} has no bf16: fp16 is computed instead, with sums and residuals in fp32",
-                 device.name());
-  return {.compute = DType::kF16};
-}
-
-Result<Precision> precision_of(const ModelFlags& flags, const checkpoint::ModelFolder& folder,
-                               const device::Device& device) {
-  Precision asked = automatic_precision(folder.spec().weight_dtype, device);
-  if (flags.dtype == "fp32") asked.compute = DType::kF32;
-  if (flags.dtype == "bf16") asked.compute = DType::kBF16;
-  if (flags.dtype == "fp16") asked.compute = DType::kF16;
-  if (flags.dtype == "fp8") {
-    if (!device.supports(DType::kF8E4M3)) {
-      return fail(ErrorCode::kInvalidArgument, "--dtype",
-                  "{} does not compute in fp8: that takes a GPU of sm_89 (RTX 4090, L4) or later",
-                  device.name());
-    }
-    if (asked.compute == DType::kF32) asked.compute = DType::kBF16;
-    asked.matrices_in_fp8 = true;
-  }
-  if (!device.supports(asked.compute)) {
-    return fail(ErrorCode::kInvalidArgument, "--dtype", "{} does not compute in {}", device.name(),
-                tensor::name(asked.compute));
-  }
-  return asked;
 }
 
 // A line that grows while weights are on their way to a GPU.
@@ -128,58 +75,9 @@ Result<void> check_identity(const ModelFlags& flags, const LoadedModel& model,
 
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
   command.add_option("MODEL", flags.model, "a folder, or the name of a pulled model")->required();
-  command
-      .add_option("--device", flags.device,
-                  "where to run: cpu, cuda, cuda:N, or auto: the first GPU if there is one")
-      ->capture_default_str();
-  command
-      .add_option("--dtype", flags.dtype,
-                  "precision: auto (the checkpoint's), bf16 or fp32; on a GPU also fp16 and fp8 "
-                  "(weights quantized while they are loaded)")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "fp32", "bf16", "fp16", "fp8"}));
-  command
-      .add_option("--gpu-memory-limit", flags.gpu_memory_limit_bytes,
-                  "take at most so much of the GPU's memory, such as 22GiB; default: all that is "
-                  "free")
-      ->transform(CLI::AsSizeValue(false));
-  command.add_option("--threads", flags.threads, "threads; 0: one for each core")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
+  add_device_flags(command, flags);
   command.add_flag("--force", flags.force,
                    "load a known model although its files differ from what it must be");
-}
-
-void add_kv_dtype_flag(CLI::App& command, std::string& name) {
-  command
-      .add_option("--kv-dtype,--kv-cache-dtype", name,
-                  "type of the KV cache: fp32, bf16 or int8, on a GPU also fp16 and fp8; default: "
-                  "the precision of the activations")
-      ->check(CLI::IsMember({"fp32", "bf16", "fp16", "fp8", "int8"}));
-}
-
-void add_determinism_flag(CLI::App& command, model::Determinism& determinism) {
-  static const std::map<std::string, model::Determinism> names{
-      {"schedule", model::Determinism::kSchedule}, {"batch", model::Determinism::kBatch}};
-  command
-      .add_option("--determinism", determinism,
-                  "batch: a request with a seed gives the same bits whatever else runs, at some "
-                  "cost; schedule: if the same steps come again. A CPU always does the former")
-      ->transform(CLI::CheckedTransformer(names))
-      ->default_str("schedule");
-}
-
-Result<DType> kv_dtype(const std::string& name, DType of_activations,
-                       const device::Device& device) {
-  DType dtype = of_activations;
-  if (name == "fp32") dtype = DType::kF32;
-  if (name == "bf16") dtype = DType::kBF16;
-  if (name == "fp16") dtype = DType::kF16;
-  if (name == "fp8") dtype = DType::kF8E4M3;
-  if (name == "int8") dtype = DType::kI8;
-  if (device.supports(dtype)) return dtype;
-  return fail(ErrorCode::kInvalidArgument, "--kv-dtype", "{} has no KV cache of {}", device.name(),
-              name);
 }
 
 std::string LoadedModel::size_text() const {
@@ -199,10 +97,8 @@ Result<LoadedModel> load_model(const ModelFlags& flags) {
   model.tokenizer = TRY(tokenizer::Tokenizer::load(path));
   model.chat_template = TRY(tokenizer::load_chat_template(path));
   TRY(check_identity(flags, model, *folder));
-  model.device =
-      TRY(device::open_device(flags.device, {.num_threads = flags.threads,
-                                             .memory_limit_bytes = flags.gpu_memory_limit_bytes}));
-  const Precision precision = TRY(precision_of(flags, *folder, *model.device));
+  model.device = TRY(open_device(flags));
+  const Precision precision = TRY(precision_of(flags, folder->spec().weight_dtype, *model.device));
   model.weights = std::make_shared<const model::Weights>(
       TRY(model::Weights::load(folder, *model.device,
                                {.compute_dtype = precision.compute,

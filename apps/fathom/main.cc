@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "command.h"
 #include "help_formatter.h"
@@ -31,6 +32,26 @@ constexpr const char* kExamples =
     "\n"
     "fathom COMMAND --help tells more about a command.";
 
+// One line: what is wrong, and where to read what is right. CLI11 asks for a command before it
+// looks at flags that belong to none, so those come first.
+std::string usage_message(const CLI::App* app, const CLI::Error& error) {
+  const std::vector<std::string> unknown = app->remaining();
+  const auto parsed = app->get_subcommands();
+  std::string program = "fathom";
+  if (!parsed.empty()) program += " " + parsed.front()->get_name();
+  const std::string problem = parsed.empty() && !unknown.empty()
+                                  ? "no such command or flag: " + unknown.front()
+                                  : error.what();
+  return "fathom: " + problem + "; see " + program + " --help\n";
+}
+
+// What was printed may still wait in a buffer, and its disk be full.
+int end_output(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  return report(base::fail(base::ErrorCode::kResourceExhausted, "standard output",
+                           "cannot write all of the result"));
+}
+
 int run(int argc, char** argv) {
   int exit_code = kExitOk;
   CLI::App app(kDescription, "fathom");
@@ -38,6 +59,7 @@ int run(int argc, char** argv) {
   // Commands take it over from here.
   app.formatter(make_help_formatter());
   app.require_subcommand(1);
+  app.failure_message(usage_message);
   app.set_version_flag("--version", std::string("fathom ") + FATHOM_VERSION);
   add_serve_command(app, exit_code);
   add_run_command(app, exit_code);
@@ -62,7 +84,7 @@ int main(int argc, char** argv) {
   // A reader that goes away (a closed pipe or socket) is an error to handle, not a signal.
   std::signal(SIGPIPE, SIG_IGN);
   try {
-    return fathom::app::run(argc, argv);
+    return fathom::app::end_output(fathom::app::run(argc, argv));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "fathom: %s\n", error.what());
     return fathom::app::kExitFailed;

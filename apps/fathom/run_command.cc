@@ -167,9 +167,6 @@ Result<void> run(const Flags& flags) {
     prompt = TRY(base::read_file(flags.prompt_file, kMaxPromptBytes));
   }
   const bool has_prompt = flags.has_prompt || !flags.prompt_file.empty();
-  if (flags.as_json && !has_prompt) {
-    return fail(ErrorCode::kInvalidArgument, "--json", "needs a PROMPT or --prompt-file");
-  }
   const LoadedModel model = TRY(load_model(flags.model));
   engine::EngineOptions options;
   options.max_batch_size = 1;
@@ -221,6 +218,9 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->callback([flags, prompt, seed, &exit_code] {
     flags->has_prompt = prompt->count() > 0;
     flags->has_seed = seed->count() > 0;
+    if (flags->as_json && !flags->has_prompt && flags->prompt_file.empty()) {
+      throw CLI::RequiredError("PROMPT or --prompt-file with --json");
+    }
     const auto done = run(*flags);
     exit_code = done ? kExitOk : report(done.error());
   });

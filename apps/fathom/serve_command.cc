@@ -42,6 +42,7 @@ struct Flags {
   std::string metric_names = "fathom";
   std::int64_t queue_seconds = 0;
   std::int64_t drain_seconds = 30;
+  std::int64_t stall_seconds = 60;
 };
 
 void print_ledger(const engine::MemoryLedger& ledger) {
@@ -197,6 +198,7 @@ Result<End> serve(Flags& flags) {
   LoadedModel model = TRY(load_model(flags.model));
   flags.engine.kv_dtype =
       TRY(kv_dtype(flags.kv_dtype, model.weights->compute_dtype(), *model.device));
+  flags.service.max_stall = std::chrono::seconds(flags.stall_seconds);
   if (flags.queue_seconds > 0) {
     flags.service.queue_deadline = std::chrono::seconds(flags.queue_seconds);
   }
@@ -266,6 +268,11 @@ void add_access_flags(CLI::App& command, Flags& flags) {
       ->capture_default_str()
       ->check(CLI::Range(0, 86'400));
   command
+      .add_option("--stall-seconds", flags.stall_seconds,
+                  "how long a step may take before /livez says that the server hangs")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86'400));
+  command
       .add_option("--drain-seconds", flags.drain_seconds,
                   "how long running requests may take to end when the server is told to stop")
       ->capture_default_str()
@@ -290,7 +297,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   command->add_option("--host", flags->http.host, "address to listen on; 0.0.0.0: all")
       ->capture_default_str();
   command->add_option("--port", flags->http.port, "port to listen on; 0: any free one")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65'535));
   command->add_option("--served-model-name", flags->served_name, "the name that clients ask for");
   command
       ->add_option("--max-context", flags->engine.max_context_tokens,

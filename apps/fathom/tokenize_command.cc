@@ -129,6 +129,7 @@ class TokenizeCommand {
       }));
       fmt::print("{}\n", json::serialize(result));
     }
+    if (in.bad()) return fail(ErrorCode::kInvalidArgument, flags_.jsonl, "cannot read");
     return {};
   }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include "kernels/linear/linear.h"
 #include "kernels/read_sum/read_sum.h"
@@ -75,10 +76,21 @@ Result<double> dot_seconds(device::Device& device, device::Stream& stream,
   const auto memory = TRY(model::RandomArrays::make(
       device, {.compute_dtype = options.compute_dtype, .matrices_in_fp8 = options.weights_in_fp8},
       kSeed, [&](model::RandomArrays& arrays) {
-        args.x = arrays.activations(size, size);
+        const model::RandomArrays::Inputs x = arrays.inputs(size, size);
+        args.x = x.values;
+        args.x_scales = x.scales;
         args.weight = arrays.matrix(size, size, false);
         args.y = arrays.activations(size, size);
       }));
+  const kernels::LinearShape shape{.in = size,
+                                   .out = size,
+                                   .x_type = args.x.dtype,
+                                   .weight_type = args.weight.blocks[0].weight.dtype,
+                                   .y_type = args.y.dtype};
+  TRY(kernels::prepare_linear(device, std::span(&shape, 1), size));
+  const std::int64_t workspace_bytes = kernels::linear_workspace_bytes(device, size, size);
+  const auto workspace = TRY(device.allocate(static_cast<std::size_t>(workspace_bytes)));
+  args.workspace = {workspace.data(), DType::kU8, {workspace_bytes}};
   return best_seconds(stream, [&] { kernels::linear(args, stream); });
 }
 

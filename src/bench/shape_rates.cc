@@ -29,8 +29,8 @@ constexpr std::uint64_t kSeed = 2026;
 // Rows of one step: a longer prompt takes several.
 constexpr std::int64_t kMaxStepTokens = 2048;
 // A prompt is computed again until so much time has passed, or so often.
-constexpr double kPrefillSeconds = 2.0;
-constexpr std::size_t kMaxPrefills = 16;
+constexpr double kPrefillSeconds = 1.0;
+constexpr std::size_t kMaxPrefills = 12;
 // Tokens of a decoding sequence behind its prompt: one by the prompt, one by each step.
 constexpr std::int64_t kAnswerTokens = 1 + kWarmUpSteps + kMeasuredSteps;
 
@@ -167,7 +167,8 @@ class ShapeBench {
     runner.limits = {.max_step_tokens = limits.max_step_tokens,
                      .max_sequences = limits.max_batch_size,
                      .max_logit_rows = limits.max_batch_size,
-                     .max_context_tokens = max_sequence_tokens(options_)};
+                     .max_context_tokens = max_sequence_tokens(options_),
+                     .determinism = options_.determinism};
     auto made = TRY(engine::Runner::create(weights_, device_, runner));
     TRY(made.allocate_kv(kv_shape(options_), device_));
     return made;

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "bench/limits.h"
 #include "device/device.h"
+#include "model/decoder.h"
 #include "spec/model_spec.h"
 #include "tensor/tensor.h"
 
@@ -29,6 +30,7 @@ struct ShapeBenchOptions {
   tensor::DType compute_dtype = tensor::DType::kBF16;
   bool weights_in_fp8 = false;
   tensor::DType kv_dtype = tensor::DType::kBF16;
+  model::Determinism determinism = model::Determinism::kSchedule;
   std::vector<std::int64_t> batches;    // of decoding; may be empty
   std::int64_t context_tokens = 600;    // on average over the measured steps
   std::int64_t prompt_tokens = 2048;    // 0: no prefill

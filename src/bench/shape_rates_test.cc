@@ -128,9 +128,12 @@ TEST(ShapeReportTable, FitsItsLinesAndTellsOfACutModel) {
   EXPECT_THAT(text, HasSubstr("read 4200.0 GB/s, dot 794.000 TOP/s"));
   EXPECT_THAT(text, HasSubstr("1.50 GiB held"));
   EXPECT_EQ(text.find("NOT THE REAL MODEL"), std::string::npos);
+  EXPECT_EQ(text.find("the same bits"), std::string::npos);
   title.num_layers = 1;
+  title.is_batch_invariant = true;
   text = table_text(title, report);
   EXPECT_THAT(text, HasSubstr("NOT THE REAL MODEL: 1 of its 28 layers"));
+  EXPECT_THAT(text, HasSubstr("the same bits whatever else is in the batch"));
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
 }

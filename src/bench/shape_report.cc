@@ -24,6 +24,7 @@ std::string row_text(std::string_view phase, std::int64_t batch, std::int64_t to
 std::string table_text(const ShapeTitle& title, const ShapeReport& report) {
   std::string text = fmt::format("{}, {} with {} KV cache, random weights\n", title.model,
                                  title.dtype, title.kv_dtype);
+  if (title.is_batch_invariant) text += "the same bits whatever else is in the batch\n";
   if (title.num_layers < title.model_layers) {
     text += fmt::format("NOT THE REAL MODEL: {} of its {} layers, and the limits of these\n",
                         title.num_layers, title.model_layers);

@@ -14,6 +14,7 @@ struct ShapeTitle {
   std::int64_t model_layers = 0;  // the real model's; more than num_layers: the shape was cut
   std::string dtype;
   std::string kv_dtype;
+  bool is_batch_invariant = false;  // asked for: Determinism::kBatch
 };
 
 // Lines of at most 80 characters, each rate beside its limit.

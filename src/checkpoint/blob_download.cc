@@ -116,8 +116,7 @@ Result<net::HttpReply> ask_for_headers(net::HttpClient& client, net::HttpGet req
     net::HttpReply reply = TRY(client.get(request, {}, is_cancelled));
     const bool is_redirect = reply.status >= 300 && reply.status < 400;
     if (!is_redirect || !net::find_header(reply.headers, "X-Linked-Etag").empty()) return reply;
-    std::string target =
-        same_host_target(request.url, net::find_header(reply.headers, "Location"));
+    std::string target = same_host_target(request.url, net::find_header(reply.headers, "Location"));
     if (target.empty()) return reply;
     request.url = std::move(target);
   }

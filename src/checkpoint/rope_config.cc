@@ -17,16 +17,21 @@ using spec::RopeSpec;
 constexpr Range<double> kThetas{1.0, 1e12};
 constexpr Range<double> kFactors{1.0, 4096.0};
 
-constexpr std::array<std::string_view, 8> kScalingFields = {
-    "type",            "rope_type",        "rope_theta",
-    "factor",          "low_freq_factor",  "high_freq_factor",
-    "partial_rotary_factor", "original_max_position_embeddings"};
+constexpr std::array<std::string_view, 8> kScalingFields = {"type",
+                                                            "rope_type",
+                                                            "rope_theta",
+                                                            "factor",
+                                                            "low_freq_factor",
+                                                            "high_freq_factor",
+                                                            "partial_rotary_factor",
+                                                            "original_max_position_embeddings"};
 
 // The other kinds' fields (attention_factor, beta_fast, mscale, long_factor, ...) would do nothing.
 Result<void> refuse_unknown_fields(const ConfigFields& scaling) {
   for (const auto& field : scaling.object()) {
     const std::string_view name(field.key().data(), field.key().size());
-    if (!field.value().is_null() && std::ranges::find(kScalingFields, name) == kScalingFields.end()) {
+    if (!field.value().is_null() &&
+        std::ranges::find(kScalingFields, name) == kScalingFields.end()) {
       return scaling.bad(name, "not implemented");
     }
   }

@@ -211,6 +211,44 @@ TEST_F(EngineContract, AStepThatHangsShows) {
   EXPECT_EQ(engine_->status().since_progress.count(), 0);
 }
 
+TEST_F(EngineContract, ACancelledRequestFreesItsBlocksWithinAStep) {
+  std::atomic<bool> is_cancelled{false};
+  std::atomic<int> num_steps{0};         // that ended after the cancellation
+  std::atomic<int> freed_after{0};       // as many of them; 0: not yet
+  std::atomic<std::int64_t> held{1000};  // blocks, before it
+  EngineOptions options;
+  options.on_step = [&](const StepReport&) {
+    const EngineStatus status = engine_->status();
+    if (!is_cancelled) {
+      held = status.num_used_kv_blocks;
+      return;
+    }
+    ++num_steps;
+    if (freed_after == 0 && status.num_used_kv_blocks < held) freed_after = num_steps.load();
+  };
+  start(options);
+  GenerationRequest endless = request("The ", 1500);
+  endless.stop.ignore_eos = true;
+  Received first;
+  Received second;
+  const auto stays = engine_->submit(endless, first.callback());
+  const auto leaves = engine_->submit(endless, second.callback());
+  second.wait_for_tokens(5);
+  is_cancelled = true;
+  engine_->cancel(*leaves);
+  second.wait();
+  for (int i = 0; i < 1000 && freed_after == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  // The step that ran when the client left, and the one after it.
+  EXPECT_GE(freed_after, 1);
+  EXPECT_LE(freed_after, 2);
+  engine_->cancel(*stays);
+  first.wait();
+  expect_idle();
+  engine_.reset();  // before what its steps count in
+}
+
 TEST_F(EngineContract, WhenToComeAgainFollowsFromWhatRuns) {
   start({.max_batch_size = 1});
   EXPECT_EQ(engine_->retry_after().count(), 1);

@@ -50,6 +50,10 @@ struct CudaKernels {
   void (*pool_rows)(const PoolRowsTask&, const CudaQueue&);
   void (*clear_pools)(const ClearPoolsTask&, const CudaQueue&);
   void (*quantize_rows)(const QuantizeRowsTask&, const CudaQueue&);
+  void (*sample)(const SampleTask&, const CudaQueue&);
+  int64_t (*sample_workspace_floats)(int64_t max_rows, int64_t vocab_rows);
+  void (*token_logprobs)(const TokenLogprobsTask&, const CudaQueue&);
+  void (*top_logprobs)(const TopLogprobsTask&, const CudaQueue&);
 };
 
 bool on_cuda(device::Stream& stream);

@@ -19,7 +19,7 @@ Element element_of(const tensor::View& view, std::string_view what,
 void check_shape(const tensor::View& view, std::string_view what, const tensor::Shape& shape);
 
 // Stops unless each of the arrays starts at a multiple of 16 bytes, as CUDA kernels that load so
-// much at once need it.
+// much at once need it. Empty ones are read nowhere and may start anywhere.
 void check_aligned(std::string_view what, std::initializer_list<tensor::View> views);
 
 // One element as a float, and back with rounding to nearest even. For references: slow.

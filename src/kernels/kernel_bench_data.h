@@ -44,7 +44,7 @@ class Bench {
 
   tensor::MutableView zeros(tensor::DType dtype, tensor::Shape shape) {
     tensor::MutableView view{nullptr, dtype, shape};
-    auto buffer = device_.allocate(view.num_bytes());
+    auto buffer = device_.allocate(view.num_bytes(), device::Place::kDevice);
     CHECK(buffer.has_value(), "{}", buffer.error().message);
     view.data = buffer->data();
     buffers_.push_back(*std::move(buffer));

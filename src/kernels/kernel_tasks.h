@@ -229,7 +229,7 @@ struct SampleTask {
   const int32_t* bias_starts = nullptr;
   const int32_t* bias_tokens = nullptr;
   const float* bias_values = nullptr;
-  const uint32_t* masks = nullptr;
+  const int32_t* masks = nullptr;
   const int32_t* mask_rows = nullptr;
   float* workspace = nullptr;
   int32_t* tokens = nullptr;
@@ -243,6 +243,9 @@ struct SampleTask {
 struct DecodeRowMatrix {
   uint32_t in = 0;
   uint32_t row_bytes = 0;
+  // From row to row in shared memory: 64 more than a multiple of 128, so that reading two rows at
+  // once meets no bank twice.
+  uint32_t row_pitch = 0;
   // Rows are dealt to the multiprocessors by units: single rows, or pairs that must meet (the
   // halves of a rotation, gate and up). Unit u is row (u >> shift << (shift + 1)) + (u % 2^shift)
   // and, pair_stride rows below, its partner; a pair_stride of 0 means single rows.
@@ -250,11 +253,11 @@ struct DecodeRowMatrix {
   uint32_t pair_shift = 31;
   uint32_t units_each = 0;  // units / multiprocessors
   uint32_t units_rest = 0;  // units % multiprocessors
-  uint32_t stage_rows = 0;  // rows of a stage of the stream: 1, 2 or 4
+  uint32_t stage_rows = 0;  // 1, 2 or 4
   bool is_f8 = false;       // e4m3 with a scale for each row; else of the activations' type
 };
 
-// In device memory, one for each layer. The matrices: QKV, attention output, gate/up, down.
+// Of one layer. The matrices: QKV, attention output, gate/up, down.
 struct DecodeRowLayerTask {
   const void* weights[4] = {};
   const float* scales[4] = {};
@@ -265,8 +268,17 @@ struct DecodeRowLayerTask {
   void* values = nullptr;
 };
 
+inline constexpr int kMaxDecodeRowLayers = 64;
+inline constexpr uint32_t kDecodeRowStageRows = 4;  // of a stage of the stream, at most
+
+// How many columns of an inner matrix (down) the kernel's registers hold, with so many rows in a
+// stage: 16 warps times 4 lanes times 8 / stage_rows parts times the lane's columns.
+constexpr uint32_t decode_row_inner_columns(bool is_f8, uint32_t stage_rows) {
+  return 16 * 4 * (8 / stage_rows) * (is_f8 ? 3 * 16 : 5 * 8);
+}
+
 struct DecodeRowTask {
-  const DecodeRowLayerTask* layers = nullptr;
+  DecodeRowLayerTask layers[kMaxDecodeRowLayers];
   DecodeRowMatrix matrices[5];  // the layers' four and the head
   const void* embedding = nullptr;
   const void* final_norm = nullptr;

@@ -60,6 +60,9 @@ inline Array ints(const std::vector<std::int32_t>& values) {
   return array;
 }
 
+// What an operation changes in place starts as such a copy.
+inline Array copy_of(const Array& array) { return array; }
+
 // The first GPU, or null; says once that there is none, so that nobody takes silence for a pass.
 inline device::Device* gpu() {
   static const auto opened = [] {

@@ -137,6 +137,12 @@ MutableView RandomArrays::activations(std::int64_t rows, std::int64_t columns) {
   return place(compute_dtype_, {rows, columns});
 }
 
+RandomArrays::Inputs RandomArrays::inputs(std::int64_t rows, std::int64_t columns) {
+  if (!matrices_in_fp8_) return {.values = activations(rows, columns), .scales = {}};
+  return {.values = place(DType::kF8E4M3, {rows, columns}),
+          .scales = place(DType::kF32, {rows}, kFp8Scale)};
+}
+
 LinearWeight RandomArrays::matrix(std::int64_t out_features, std::int64_t in_features,
                                   bool has_bias) {
   LinearWeight weight;

@@ -34,8 +34,14 @@ class RandomArrays {
   tensor::View vector(std::int64_t size);
   tensor::View ones(std::int64_t size);  // a norm's weight
   kernels::LinearWeight matrix(std::int64_t out_features, std::int64_t in_features, bool has_bias);
-  // [rows, columns] in the compute type, as products take it.
+  // [rows, columns] in the compute type, as products give it.
   tensor::MutableView activations(std::int64_t rows, std::int64_t columns);
+  // The same as products with such matrices take it fastest: with fp8 matrices in fp8, and scales.
+  struct Inputs {
+    tensor::View values;
+    tensor::View scales;  // f32 [rows], or empty
+  };
+  Inputs inputs(std::int64_t rows, std::int64_t columns);
 
  private:
   // A block of host memory that arrays are copied from.

@@ -140,7 +140,7 @@ TEST_P(HttpLoadTest, StreamsToManyOfWhomSomeLeave) {
       const std::string path = (leaves ? "/endless" : "/") + std::to_string(i);
       client.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
       if (leaves) {
-        client.receive("#" + std::to_string(random() % kEvents) + "\n");
+        client.receive("#" + std::to_string(random() % kEvents) + "\n", 20s);
         ++num_left;
         return random() % 2 == 0 ? client.close() : client.drop();
       }

@@ -86,9 +86,7 @@ void Gateway::handle(const std::shared_ptr<net::HttpExchange>& inner) {
   if (keys_ && std::ranges::find(kOpenPaths, request.path) == kOpenPaths.end()) {
     auto client = keys_->check(request);
     if (!client) {
-      auto refusal = error_response(api_error(client.error()));
-      for (auto& header : challenge_headers()) refusal.headers.push_back(std::move(header));
-      return exchange->respond(std::move(refusal));
+      return exchange->respond(error_response(api_error(client.error())));
     }
     tenant = std::move(client->tenant);
   }

@@ -20,7 +20,6 @@ ModelSpec deepseek_llm_7b() {
   model.head_dim = 128;
   model.vocab_rows = 102400;
   model.max_context_tokens = 4096;
-  model.bos_token_id = 100000;
   model.weight_dtype = "bfloat16";
   return model;
 }
@@ -33,7 +32,6 @@ ModelSpec deepseek_coder_6_7b() {
   model.rope.theta = 100000.0;
   model.rope.scaling = RopeSpec::Scaling::kLinear;
   model.rope.factor = 4.0;
-  model.bos_token_id = 32013;
   return model;
 }
 
@@ -49,7 +47,6 @@ ModelSpec deepseek_r1_distill_qwen_7b() {
   model.vocab_rows = 152064;
   model.max_context_tokens = 131072;
   model.qkv_bias = true;
-  model.bos_token_id = 151646;
   model.weight_dtype = "bfloat16";
   return model;
 }

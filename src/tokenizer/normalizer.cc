@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "tokenizer/utf8.h"
@@ -20,8 +21,7 @@ bool is_inert(char32_t c) {
          (c >= 0xFF01 && c <= 0xFF9D);
 }
 
-constexpr auto kComposeOptions =
-    static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+constexpr auto kComposeOptions = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
 
 base::Error failure(utf8proc_ssize_t code) {
   return base::fail(base::ErrorCode::kInternal, "normalizer", "{}", utf8proc_errmsg(code));
@@ -45,18 +45,25 @@ base::Result<std::vector<utf8proc_int32_t>> decompose(std::string_view text) {
   return characters;
 }
 
-// Sorts each run of combining marks by class. utf8proc's own way is to swap neighbours: a
-// megabyte of marks, which anyone may send, would take it hours.
+std::uint64_t mark_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
+
+// Sorts each run of combining marks by class, equal ones as they stood. utf8proc's own way is to
+// swap neighbours: a megabyte of marks, which anyone may send, would take it hours.
 void order_marks(std::vector<utf8proc_int32_t>& characters) {
-  const auto mark_class = [](utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; };
+  std::vector<std::uint64_t> keys;  // class, place in the run and character in one number
   auto done = characters.begin();
   while (true) {
     const auto first = std::find_if(done, characters.end(), mark_class);
     if (first == characters.end()) return;
     done = std::find_if_not(first, characters.end(), mark_class);
-    std::stable_sort(first, done, [&](utf8proc_int32_t a, utf8proc_int32_t b) {
-      return mark_class(a) < mark_class(b);
-    });
+    keys.clear();
+    for (auto mark = first; mark != done; ++mark) {
+      keys.push_back(mark_class(*mark) << 56 | static_cast<std::uint64_t>(mark - first) << 21 |
+                     static_cast<std::uint64_t>(*mark));
+    }
+    std::sort(keys.begin(), keys.end());
+    std::transform(keys.begin(), keys.end(), first,
+                   [](std::uint64_t key) { return static_cast<utf8proc_int32_t>(key & 0x1FFFFF); });
   }
 }
 
@@ -78,8 +85,8 @@ bool is_surely_nfc(std::string_view text) {
 base::Result<std::string> to_nfc(std::string_view valid_text) {
   std::vector<utf8proc_int32_t> characters = TRY(decompose(valid_text));
   order_marks(characters);
-  const utf8proc_ssize_t count = utf8proc_normalize_utf32(
-      characters.data(), std::ssize(characters), kComposeOptions);
+  const utf8proc_ssize_t count =
+      utf8proc_normalize_utf32(characters.data(), std::ssize(characters), kComposeOptions);
   if (count < 0) return failure(count);
   std::string text;
   text.reserve(valid_text.size());

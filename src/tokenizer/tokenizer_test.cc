@@ -230,8 +230,9 @@ TEST(Normalizer, SkipsOnlyWhatFormCLeavesAlone) {
 
 TEST(Normalizer, OrdersMarksAsUtf8procDoes) {
   // Marks of many classes, some that decompose into several, Hangul, and letters between them.
-  const char32_t characters[] = {U'a', U'u', 0x301, 0x323, 0x308, 0x344, 0x345, 0x1DC4, 0x5B0,
-                                 0x1E14, 0xAC00, 0x1100, 0x1161, 0x11A8, 0x2126, 0x304B, 0x3099};
+  const char32_t characters[] = {U'a',   U'u',   0x301,  0x323,  0x308,  0x344,
+                                 0x345,  0x1DC4, 0x5B0,  0x1E14, 0xAC00, 0x1100,
+                                 0x1161, 0x11A8, 0x2126, 0x304B, 0x3099};
   std::uint32_t state = 1;
   for (int round = 0; round < 2000; ++round) {
     std::string text;

@@ -1,4 +1,5 @@
-"""Every command in the READMEs runs: as it stands, or as a comment above its block says.
+"""Every command in the READMEs and in docs/benchmarks.md runs: as it stands, or as a comment above
+its block says.
 
 run: as it stands.  help: with --help, where it needs the network or real weights.
 serve: started, asked for its health, stopped.  skip: with the reason.
@@ -29,8 +30,8 @@ def blocks(name):
 
 
 def commands(how):
-    return [line for kind, block in blocks("README.md") if kind == how
-            for line in block.splitlines()]
+    return [line for name in ("README.md", "docs/benchmarks.md") for kind, block in blocks(name)
+            if kind == how for line in block.splitlines()]
 
 
 def run(line):

@@ -79,17 +79,33 @@ def test_eval_matches_the_golden():
 
 
 def test_usage_errors_exit_with_2():
-    for arguments in ([], ["nope"], ["run"], ["serve", MODEL, "--prot", "1"],
+    for arguments in ([], ["nope"], ["--nope"], ["run"], ["serve", MODEL, "--prot", "1"],
+                      ["run", MODEL, "--json"],
                       ["run", MODEL, "x", "--temperature", "5"], ["tokenize", MODEL],
                       ["serve", MODEL, "--port", "99999"]):
         done = fathom(*arguments)
         assert done.returncode == 2, arguments
-        assert done.stderr
+        assert done.stderr.count("\n") == 1 and " --help" in done.stderr, done.stderr
+
+
+def test_usage_errors_name_the_mistake():
+    for arguments, text in ((["--nope"], "--nope"), (["serve", MODEL, "--prot", "1"], "--prot"),
+                            (["nope"], "nope"), (["serve", MODEL, "--port", "99999"], "65535")):
+        assert text in fathom(*arguments).stderr
+
+
+def test_output_that_cannot_be_written_is_a_failure():
+    for arguments in (["version"], ["tokenize", MODEL, "--text", "a"],
+                      ["run", MODEL, "x", "--max-tokens", "1"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([FATHOM, *arguments], stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=60)
+        assert done.returncode == 1 and "fathom: " in done.stderr, done
 
 
 def test_help_shows_examples():
     assert fathom("--help").returncode == 0
-    for command in ("serve", "run", "pull", "tokenize", "eval"):
+    for command in ("serve", "run", "pull", "tokenize", "eval", "bench"):
         done = fathom(command, "--help")
         assert done.returncode == 0 and "Examples:" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 80
@@ -166,6 +182,7 @@ def test_other_mistakes_are_one_clear_line(tmp_path):
         (["serve", MODEL, "--port", "0", "--max-context", "100000"], "--max-context"),
         (["eval", MODEL, "--text", "/no/such/file"], "No such file"),
         (["eval", MODEL, "--text", tmp_path / "long", "--window", "5000"], "--window"),
+        (["tokenize", MODEL, "--jsonl", tmp_path], "cannot read"),
         (["tokenize", MODEL, "--decode", "--text", "12 x"], "not a token id"),
         (["tokenize", MODEL, "--decode", "--text", "999999"], "not in the vocabulary"),
     ]

@@ -59,6 +59,9 @@ def test_keys_are_asked_for_everywhere_but_at_the_probes(tmp_path):
         for path in ("/v1/models", "/metrics", "/version", "/no/such/path"):
             status, headers, _ = call(server, path)
             assert status == 401 and "WWW-Authenticate" in headers, path
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(server.url + "/v1/models")
+        assert refused.value.headers.get_all("WWW-Authenticate") == ["Bearer"]
         assert call(server, CHAT, chat(max_tokens=1))[0] == 401
         wrong = {"Authorization": "Bearer another-key"}
         assert call(server, CHAT, chat(max_tokens=1), wrong)[0] == 401

@@ -23,6 +23,10 @@ void clear_counts(const ClearCountsTask&, const CudaQueue&);
 void pool_rows(const PoolRowsTask&, const CudaQueue&);
 void clear_pools(const ClearPoolsTask&, const CudaQueue&);
 void quantize_rows(const QuantizeRowsTask&, const CudaQueue&);
+void sample(const SampleTask&, const CudaQueue&);
+int64_t sample_workspace_floats(int64_t max_rows, int64_t vocab_rows);
+void token_logprobs(const TokenLogprobsTask&, const CudaQueue&);
+void top_logprobs(const TopLogprobsTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
@@ -43,7 +47,11 @@ const CudaKernels& cuda_kernels() {
       .clear_counts = cuda::clear_counts,
       .pool_rows = cuda::pool_rows,
       .clear_pools = cuda::clear_pools,
-      .quantize_rows = cuda::quantize_rows};
+      .quantize_rows = cuda::quantize_rows,
+      .sample = cuda::sample,
+      .sample_workspace_floats = cuda::sample_workspace_floats,
+      .token_logprobs = cuda::token_logprobs,
+      .top_logprobs = cuda::top_logprobs};
   return kTable;
 }
 

@@ -21,8 +21,7 @@ constexpr std::int64_t kCopyBytes = 16;  // what bulk copies take in size and al
 constexpr std::int64_t kMaxHidden = 4096;
 constexpr std::int64_t kMaxIntermediate = 20'480;
 constexpr std::int64_t kMaxSplits = 4;
-// Larger stages cost fewer waits, smaller ones leave less of the ring idle.
-constexpr std::int64_t kStageBytes = 32 * 1024;
+constexpr std::uint32_t kMaxStageBytes = 32 * 1024;
 constexpr std::int64_t kMinSharedBytes = 200 * 1024;
 constexpr std::size_t kAlignmentBytes = 256;
 
@@ -61,24 +60,33 @@ bool is_uniform(const std::vector<DecodeRowLayer>& layers) {
   });
 }
 
-// pair_stride and shift as in DecodeRowMatrix.
+// pair_stride and shift as in DecodeRowMatrix; a stage of the stream has up to 4 rows.
 DecodeRowMatrix matrix_of(const LinearWeight& weight, std::int64_t pair_stride,
                           std::uint32_t pair_shift, int num_multiprocessors) {
   const View& view = weight.blocks[0].weight;
   const std::int64_t units = pair_stride == 0 ? view.shape[0] : view.shape[0] / 2;
-  const std::int64_t row_bytes =
-      view.shape[1] * static_cast<std::int64_t>(tensor::size_bytes(view.dtype));
-  const std::int64_t rows = kStageBytes / row_bytes;
+  const auto row_bytes = static_cast<std::uint32_t>(view.shape[1]) *
+                         static_cast<std::uint32_t>(tensor::size_bytes(view.dtype));
   return {.in = static_cast<std::uint32_t>(view.shape[1]),
-          .row_bytes = static_cast<std::uint32_t>(row_bytes),
+          .row_bytes = row_bytes,
+          .row_pitch = (row_bytes + 63) / 128 * 128 + 64,
           .pair_stride = static_cast<std::uint32_t>(pair_stride),
           .pair_shift = pair_shift,
           .units_each = static_cast<std::uint32_t>(units / num_multiprocessors),
           .units_rest = static_cast<std::uint32_t>(units % num_multiprocessors),
-          .stage_rows = rows >= 4   ? 4U
-                        : rows >= 2 ? 2U
-                                    : 1U,
+          .stage_rows = kDecodeRowStageRows,
           .is_f8 = view.dtype == DType::kF8E4M3};
+}
+
+// Of the down projection, whose rows are long: as many as the kernel's registers hold of the vector,
+// and fewer if the stages get so large that much of the ring is waiting for one.
+std::uint32_t inner_stage_rows(const DecodeRowMatrix& matrix) {
+  std::uint32_t rows = kDecodeRowStageRows;
+  while (rows > 1 && (matrix.in > decode_row_inner_columns(matrix.is_f8, rows) ||
+                      rows * matrix.row_bytes > kMaxStageBytes)) {
+    rows /= 2;
+  }
+  return rows;
 }
 
 const float* scales_of(const LinearWeight& weight) {
@@ -130,7 +138,9 @@ void check_model(const DecodeRowModel& model) {
 }  // namespace
 
 bool supports_decode_row(const DecodeRowModel& model, device::Stream& stream) {
-  if (!on_cuda(stream) || model.layers.empty()) return false;
+  if (!on_cuda(stream) || model.layers.empty() || model.layers.size() > kMaxDecodeRowLayers) {
+    return false;
+  }
   const CudaQueue queue = cuda_queue(stream);
   if (queue.architecture < 90 || queue.max_shared_bytes < kMinSharedBytes) return false;
   const DType type = model.embedding.dtype;
@@ -162,12 +172,14 @@ base::Result<DecodeRowPlan> DecodeRowPlan::create(const DecodeRowModel& model,
   task.matrices[1] = matrix_of(first.attention_output, 0, 31, num_multiprocessors);
   task.matrices[2] = matrix_of(first.gate_up, intermediate, 31, num_multiprocessors);
   task.matrices[3] = matrix_of(first.down, 0, 31, num_multiprocessors);
+  task.matrices[3].stage_rows = inner_stage_rows(task.matrices[3]);
   task.matrices[4] = matrix_of(model.head, 0, 31, num_multiprocessors);
   task.embedding = model.embedding.data;
   task.final_norm = model.final_norm.data;
   task.head = model.head.blocks[0].weight.data;
   task.head_scales = scales_of(model.head);
   task.cos_sin = model.cos_sin.as<float>();
+  std::ranges::transform(model.layers, task.layers, layer_task);
   task.num_layers = static_cast<std::uint32_t>(model.layers.size());
   task.hidden = static_cast<std::uint32_t>(model.embedding.shape[1]);
   task.vocab_rows = static_cast<std::uint32_t>(model.embedding.shape[0]);
@@ -182,41 +194,36 @@ base::Result<DecodeRowPlan> DecodeRowPlan::create(const DecodeRowModel& model,
   task.type = element_of(model.embedding, "decode_row", {DType::kBF16, DType::kF16});
   task.cache_type =
       element_of(first.kv.keys, "decode_row cache", {model.embedding.dtype, DType::kF8E4M3});
-  TRY(plan.allocate(model, stream));
+  TRY(plan.allocate(stream.device()));
   return plan;
 }
 
-base::Result<void> DecodeRowPlan::allocate(const DecodeRowModel& model, device::Stream& stream) {
+base::Result<void> DecodeRowPlan::allocate(device::Device& device) {
   DecodeRowTask& task = task_;
   const std::size_t q_size = std::size_t{task.num_heads} * task.head_dim;
   const std::size_t num_parts = std::size_t{task.num_heads} * task.num_splits;
-  const std::size_t type_bytes = tensor::size_bytes(model.embedding.dtype);
-  const std::size_t sizes[] = {model.layers.size() * sizeof(DecodeRowLayerTask),
-                               sizeof(std::uint64_t),
+  constexpr std::size_t kTypeBytes = 2;
+  const std::size_t sizes[] = {sizeof(std::uint64_t),
                                task.hidden * sizeof(float),
-                               q_size * type_bytes,
+                               q_size * kTypeBytes,
                                num_parts * task.head_dim * sizeof(float),
                                num_parts * 2 * sizeof(float),
-                               task.matrices[3].in * type_bytes};
+                               task.matrices[3].in * kTypeBytes};
   std::size_t offsets[std::size(sizes) + 1] = {};
   for (std::size_t i = 0; i < std::size(sizes); ++i) {
     offsets[i + 1] = offsets[i] + base::ceil_div(sizes[i], kAlignmentBytes) * kAlignmentBytes;
   }
-  memory_ = TRY(stream.device().allocate(offsets[std::size(sizes)]));
+  memory_ = TRY(device.allocate(offsets[std::size(sizes)]));
   const auto at = [&](std::size_t i) {
     return static_cast<void*>(static_cast<std::byte*>(memory_.data()) + offsets[i]);
   };
-  task.layers = static_cast<const DecodeRowLayerTask*>(at(0));
-  task.barrier = static_cast<std::uint64_t*>(at(1));
-  task.residual = static_cast<float*>(at(2));
-  task.q = at(3);
-  task.split_sums = static_cast<float*>(at(4));
-  task.split_maxima = static_cast<float*>(at(5));
-  task.gated = at(6);
-  std::vector<DecodeRowLayerTask> table;
-  for (const DecodeRowLayer& layer : model.layers) table.push_back(layer_task(layer));
-  stream.copy_to_device(at(0), table.data(), sizes[0]);
-  return stream.synchronize();
+  task.barrier = static_cast<std::uint64_t*>(at(0));
+  task.residual = static_cast<float*>(at(1));
+  task.q = at(2);
+  task.split_sums = static_cast<float*>(at(3));
+  task.split_maxima = static_cast<float*>(at(4));
+  task.gated = at(5);
+  return {};
 }
 
 void decode_row(const DecodeRowPlan& plan, const DecodeRowArgs& args, device::Stream& stream) {

@@ -63,14 +63,15 @@ struct DecodeRowArgs {
 // Whether the stream's device runs this model so. It needs: sm_90; each matrix one block whose rows
 // are multiples of 16 bytes at a multiple of 16 bytes; a bias at most on QKV; hidden and
 // num_heads * head_dim at most 4096, intermediate at most 20480; head_dim 16, 32, 64 or 128; a power
-// of two of tokens in a cache block; no more heads than multiprocessors; no i8 or f32 cache.
+// of two of tokens in a cache block; no more heads than multiprocessors; no i8 or f32 cache; at most
+// 64 layers, all alike.
 bool supports_decode_row(const DecodeRowModel& model, device::Stream& stream);
 
-// What a step needs besides its arguments: the addresses of the model's arrays in device memory,
-// and a workspace. One step at a time; the model's arrays must outlive it.
+// What a step needs besides its arguments: the addresses of the model's arrays, and a workspace.
+// One step at a time; the model's arrays must outlive it.
 class DecodeRowPlan {
  public:
-  // For a model that supports_decode_row(). Allocates, and waits for the stream.
+  // For a model that supports_decode_row(). Allocates.
   static base::Result<DecodeRowPlan> create(const DecodeRowModel& model, device::Stream& stream);
 
   const DecodeRowTask& task() const { return task_; }
@@ -78,8 +79,7 @@ class DecodeRowPlan {
 
  private:
   DecodeRowPlan() = default;
-  // The workspace and the table of layers.
-  base::Result<void> allocate(const DecodeRowModel& model, device::Stream& stream);
+  base::Result<void> allocate(device::Device& device);
 
   device::Buffer memory_;
   DecodeRowTask task_;

@@ -13,8 +13,12 @@
 namespace fathom::kernels::cuda {
 namespace {
 
-constexpr int kThreads = kConsumerThreads + 4 * kWarpThreads;
+constexpr int kThreads = kConsumerThreads + kWarpThreads;
 constexpr uint32_t kBarriersEachLayer = 5;
+// Steps of Fragments: of a hidden vector in stages of 4 rows, and of the inner one in e4m3.
+constexpr int kHiddenSteps = 4;
+constexpr uint32_t kHiddenParts = 2;
+constexpr int kInnerF8Steps = 3;
 
 struct SharedState {
   union {
@@ -23,6 +27,8 @@ struct SharedState {
   };
   StreamBarriers stream;
   float warp_sums[kConsumerWarps];
+  float warp_maxima[kConsumerWarps];
+  uint4 octets[kConsumerWarps][kWarpThreads];
 };
 
 constexpr size_t kRingAlignment = 128;
@@ -41,7 +47,7 @@ class GridBarrier {
   // By thread 0, when what this block wrote before is visible to it.
   __device__ void arrive() {
     asm volatile("fence.acq_rel.gpu;" ::: "memory");
-    asm volatile("red.release.gpu.global.add.u64 [%0], 1;" ::"l"(arrivals_) : "memory");
+    asm volatile("red.relaxed.gpu.global.add.u64 [%0], 1;" ::"l"(arrivals_) : "memory");
   }
   // By all consumers.
   __device__ void wait() {
@@ -58,31 +64,42 @@ class GridBarrier {
  private:
   __device__ uint64_t load() const {
     uint64_t value = 0;
-    asm volatile("ld.acquire.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(arrivals_) : "memory");
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(value) : "l"(arrivals_) : "memory");
     return value;
   }
   uint64_t* arrivals_;
   uint64_t target_ = 0;
 };
 
+// Fetches what the consumers will read of a layer besides its matrices into the L2 cache: a miss
+// there would last for all of them.
+__device__ void prefetch_layer(const DecodeRowTask& task, const DecodeRowLayerTask& layer,
+                               const AttentionShare& share) {
+  const uint32_t norm_bytes = task.hidden * 2;
+  if (blockIdx.x == 0) prefetch_to_l2(layer.attention_norm, norm_bytes);
+  if (blockIdx.x == 1) prefetch_to_l2(layer.mlp_norm, norm_bytes);
+  if (!share.is_any) return;
+  const uint32_t element_bytes = task.cache_type == Element::kF8E4M3 ? 1 : 2;
+  const uint32_t kv_head = share.head / (task.num_heads / task.num_kv_heads);
+  for (uint32_t at = share.first; at < share.end;) {
+    const uint32_t next = min((at / task.block_tokens + 1) * task.block_tokens, share.end);
+    const int64_t offset = cache_offset(task, kv_head, at) * element_bytes;
+    const uint32_t num_bytes = (next - at) * task.head_dim * element_bytes;
+    prefetch_to_l2(static_cast<const char*>(layer.keys) + offset, num_bytes);
+    prefetch_to_l2(static_cast<const char*>(layer.values) + offset, num_bytes);
+    at = next;
+  }
+}
+
 __device__ void produce(const DecodeRowTask& task, char* ring, StreamBarriers& barriers,
                         const AttentionShare& share) {
   WeightProducer producer(ring, task.ring_bytes, barriers);
-  const uint32_t element_bytes = task.cache_type == Element::kF8E4M3 ? 1 : 2;
+  if (blockIdx.x == 2 && threadIdx.x % kWarpThreads == 0) {
+    prefetch_to_l2(task.final_norm, task.hidden * 2);
+  }
   for (uint32_t layer = 0; layer < task.num_layers; ++layer) {
     const DecodeRowLayerTask& pointers = task.layers[layer];
-    // The keys and values of earlier steps, in time for this layer's attention.
-    if (share.is_any) {
-      const uint32_t kv_head = share.head / (task.num_heads / task.num_kv_heads);
-      for (uint32_t at = share.first; at < share.end;) {
-        const uint32_t next = min((at / task.block_tokens + 1) * task.block_tokens, share.end);
-        const int64_t offset = cache_offset(task, kv_head, at) * element_bytes;
-        const uint32_t num_bytes = (next - at) * task.head_dim * element_bytes;
-        prefetch_to_l2(static_cast<const char*>(pointers.keys) + offset, num_bytes);
-        prefetch_to_l2(static_cast<const char*>(pointers.values) + offset, num_bytes);
-        at = next;
-      }
-    }
+    if (threadIdx.x % kWarpThreads == 0) prefetch_layer(task, pointers, share);
     for (uint32_t i = 0; i < kNumLayerMatrices; ++i) {
       producer.copy_matrix(task.matrices[i], pointers.weights[i], layer);
     }
@@ -92,10 +109,17 @@ __device__ void produce(const DecodeRowTask& task, char* ring, StreamBarriers& b
 
 // What a lane of the finishing warp needs besides its two rows' sums, fetched while the weights
 // are still on their way.
+// Nothing is computed with it before the sums are there: that would wait for it.
+template <typename T>
 struct Prepared {
-  float low_scale, high_scale;
-  float low_add, high_add;  // bias, or the residual
-  float cosine, sine;
+  float low_scale = 1;
+  float high_scale = 1;
+  float low_residual = 0;
+  float high_residual = 0;
+  T low_bias{};
+  T high_bias{};
+  float cosine = 0;
+  float sine = 0;
 };
 
 template <typename T, typename C>
@@ -104,9 +128,9 @@ class RowFinisher {
   __device__ explicit RowFinisher(const DecodeRowTask& task)
       : task_(task), position_(task.positions[0]), slot_(task.slots[0]) {}
 
-  __device__ Prepared prepare(uint32_t kind, const DecodeRowLayerTask& layer, const float* scales,
+  __device__ Prepared<T> prepare(uint32_t kind, const DecodeRowLayerTask& layer, const float* scales,
                               uint32_t low_row, uint32_t high_row) const {
-    Prepared p{1, 1, 0, 0, 0, 0};
+    Prepared<T> p;
     if (scales != nullptr) {
       p.low_scale = __ldg(scales + low_row);
       p.high_scale = __ldg(scales + high_row);
@@ -114,22 +138,22 @@ class RowFinisher {
     if (kind == 0) {
       const auto* bias = static_cast<const T*>(layer.qkv_bias);
       if (bias != nullptr) {
-        p.low_add = widen(bias[low_row]);
-        p.high_add = widen(bias[high_row]);
+        p.low_bias = bias[low_row];
+        p.high_bias = bias[high_row];
       }
       const uint32_t half = task_.head_dim / 2;
       const float* turn = task_.cos_sin + static_cast<int64_t>(position_) * task_.head_dim;
       p.cosine = __ldg(turn + low_row % half);
       p.sine = __ldg(turn + half + low_row % half);
     } else if (kind == 1 || kind == 3) {
-      p.low_add = __ldcg(task_.residual + low_row);
-      p.high_add = __ldcg(task_.residual + high_row);
+      p.low_residual = __ldcg(task_.residual + low_row);
+      p.high_residual = __ldcg(task_.residual + high_row);
     }
     return p;
   }
 
   // Two rows of queries, keys or values: i and i + head_dim / 2 of a head.
-  __device__ void finish_qkv(const Prepared& p, const DecodeRowLayerTask& layer, uint32_t row,
+  __device__ void finish_qkv(const Prepared<T>& p, const DecodeRowLayerTask& layer, uint32_t row,
                              float low, float high) const {
     const uint32_t head = row / task_.head_dim;
     const uint32_t half = task_.head_dim / 2;
@@ -155,19 +179,21 @@ class RowFinisher {
     to[half] = narrow<C>(is_key ? turned_high : high);
   }
 
-  __device__ void finish(uint32_t kind, const Prepared& p, const DecodeRowLayerTask& layer,
+  __device__ void finish(uint32_t kind, const Prepared<T>& p, const DecodeRowLayerTask& layer,
                          uint32_t low_row, uint32_t high_row, bool has_high, float low,
                          float high) const {
-    low = fmaf(low, p.low_scale, p.low_add);
-    high = fmaf(high, p.high_scale, p.high_add);
-    if (kind == 0) return finish_qkv(p, layer, low_row, low, high);
+    low *= p.low_scale;
+    high *= p.high_scale;
+    if (kind == 0) {
+      return finish_qkv(p, layer, low_row, low + widen(p.low_bias), high + widen(p.high_bias));
+    }
     if (kind == 2) {
-      static_cast<T*>(task_.gated)[low_row] = narrow<T>(low / (1.0F + expf(-low)) * high);
+      static_cast<T*>(task_.gated)[low_row] = narrow<T>(__fdividef(low, 1.0F + __expf(-low)) * high);
       return;
     }
     float* to = kind == kHeadMatrix ? task_.logits : task_.residual;
-    to[low_row] = low;
-    if (has_high) to[high_row] = high;
+    to[low_row] = low + p.low_residual;
+    if (has_high) to[high_row] = high + p.high_residual;
   }
 
  private:
@@ -176,7 +202,7 @@ class RowFinisher {
   int32_t slot_;
 };
 
-template <typename T, typename C, int kHiddenChunks, int kInnerChunks>
+template <typename T, typename C, int kInnerSteps>
 class Consumer {
  public:
   __device__ Consumer(const DecodeRowTask& task, const char* ring, SharedState& shared,
@@ -186,24 +212,26 @@ class Consumer {
         share_(share),
         weights_(ring, task.ring_bytes, shared.stream, shared.partials),
         grid_(task.barrier, task.num_layers),
-        finisher_(task) {}
+        finisher_(task),
+        inverse_hidden_(1.0F / static_cast<float>(task.hidden)) {}
 
   __device__ void run() {
     embed();
-    for (uint32_t layer = 0; layer < task_.num_layers; ++layer) {
-      const DecodeRowLayerTask& pointers = task_.layers[layer];
+    for (uint32_t layer = 0;; ++layer) {
+      const bool is_head = layer == task_.num_layers;
+      const DecodeRowLayerTask& pointers = task_.layers[is_head ? layer - 1 : layer];
       for (uint32_t kind = 0; kind < kNumLayerMatrices; ++kind) {
         if (kind == 3) {
-          run_down(pointers, layer);
+          run_inner(pointers, layer);
         } else {
-          run_hidden(kind, pointers, layer);
+          run_hidden(is_head ? kHeadMatrix : kind, pointers, layer);
+          if (is_head) return;
         }
         __syncwarp();
         if (threadIdx.x == 0) grid_.arrive();
         if (kind == 0) attend(pointers);
       }
     }
-    run_hidden(kHeadMatrix, DecodeRowLayerTask{}, task_.num_layers);
   }
 
  private:
@@ -231,89 +259,160 @@ class Consumer {
 
   // The products with the normalized residual and the attended vector.
   __device__ void run_hidden(uint32_t kind, const DecodeRowLayerTask& pointers, uint32_t layer) {
-    float x[kHiddenChunks][kChunk];
+    if (task_.matrices[kind].is_f8) {
+      run_hidden_with<__nv_fp8_e4m3, kHiddenSteps / 2>(kind, pointers, layer);
+    } else {
+      run_hidden_with<T, kHiddenSteps>(kind, pointers, layer);
+    }
+  }
+
+  template <typename W, int kSteps>
+  __device__ void run_hidden_with(uint32_t kind, const DecodeRowLayerTask& pointers,
+                                  uint32_t layer) {
+    using X = Fragments<W, kSteps>;
+    static_assert(kSteps * X::kColumns == kWarpThreads);  // an octet for each lane
+    const uint32_t octet =
+        (own_lane() / X::kColumns * kConsumerWarps + own_warp()) * X::kColumns +
+        own_lane() % X::kColumns;
+    const uint32_t column = octet * kOctet;
+    float values[kOctet] = {};
     if (kind == 1) {
       grid_.wait();
-      load_attended(x);
+      if (column < task_.matrices[1].in) merge_splits(task_, column, values);
     } else {
-      const void* norm = pointers.attention_norm;
-      if (kind == 2) norm = pointers.mlp_norm;
-      if (kind == kHeadMatrix) norm = task_.final_norm;
-      load_normed(static_cast<const T*>(norm), kind == kHeadMatrix, x);
+      const void* norm = kind == 2 ? pointers.mlp_norm : pointers.attention_norm;
+      const bool is_head = kind == kHeadMatrix;
+      load_normed(static_cast<const T*>(is_head ? task_.final_norm : norm), column, is_head,
+                  values);
     }
+    X x;
+    share_octet(narrow_octet<T>(values), x);
+    if constexpr (Product<T, W>::kScalesVector) scale_to_f16(x);
     multiply(kind, pointers, layer, x);
   }
 
-  __device__ void run_down(const DecodeRowLayerTask& pointers, uint32_t layer) {
-    grid_.wait();
-    float x[kInnerChunks][kChunk] = {};
-    const T* gated = static_cast<const T*>(task_.gated);
-    Chunk<T> chunks[kInnerChunks] = {};
+  // Each lane has an octet of the warp's columns: gives each those of its fragments.
+  template <typename X>
+  __device__ void share_octet(const Octet<T>& octet, X& x) {
+    auto* octets = reinterpret_cast<Octet<T>*>(shared_.octets[own_warp()]);
+    octets[own_lane()] = octet;
+    __syncwarp();
+    constexpr int kOctets = X::kColumns / kOctet;
+    const bool has_part = own_lane() / kColumnLanes < kHiddenParts;
+    const uint32_t first = own_lane() % (kHiddenParts * kColumnLanes) * kOctets;
 #pragma unroll
-    for (int v = 0; v < kInnerChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-      if (column < task_.matrices[3].in) chunks[v] = load_chunk(gated + column);
-    }
+    for (uint32_t step = 0; step < sizeof(x.words) / sizeof(x.words[0]); ++step) {
 #pragma unroll
-    for (int v = 0; v < kInnerChunks; ++v) widen_chunk(chunks[v], x[v]);
-    multiply(3, pointers, layer, x);
-  }
-
-  __device__ void load_attended(float (&x)[kHiddenChunks][kChunk]) {
+      for (int i = 0; i < kOctets; ++i) {
+        const Octet<T> part = octets[step * X::kColumns + first + i];
 #pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-      const bool is_inside = column < task_.matrices[1].in;
-      if (is_inside) merge_splits(task_, column, x[v]);
-#pragma unroll
-      for (float& value : x[v]) value = is_inside ? round_to<T>(value) : 0.0F;
-    }
-  }
-
-  __device__ void load_normed(const T* norm, bool is_last, float (&x)[kHiddenChunks][kChunk]) {
-    Chunk<T> norm_chunks[kHiddenChunks] = {};
-#pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-      if (column < task_.hidden) norm_chunks[v] = load_chunk(norm + column);
-    }
-    grid_.wait();
-    float squares = 0;
-#pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      const uint32_t column = own_chunk(v) * kChunk;
-#pragma unroll
-      for (float& value : x[v]) value = 0;
-      if (column < task_.hidden) load_floats(task_.residual + column, x[v]);
-#pragma unroll
-      for (const float value : x[v]) squares = fmaf(value, value, squares);
-    }
-    squares = warp_sum(squares);
-    if (threadIdx.x % kWarpThreads == 0) shared_.warp_sums[threadIdx.x / kWarpThreads] = squares;
-    sync_consumers();
-    squares = 0;
-#pragma unroll
-    for (const float each : shared_.warp_sums) squares += each;
-    const float factor = 1.0F / sqrtf(squares / static_cast<float>(task_.hidden) + task_.epsilon);
-#pragma unroll
-    for (int v = 0; v < kHiddenChunks; ++v) {
-      float weights[kChunk];
-      widen_chunk(norm_chunks[v], weights);
-      const uint32_t column = own_chunk(v) * kChunk;
-      T* hidden = static_cast<T*>(task_.hidden_state) + column;
-      const bool is_output = is_last && blockIdx.x == 0 && column < task_.hidden;
-#pragma unroll
-      for (int i = 0; i < static_cast<int>(kChunk); ++i) {
-        const T rounded = narrow<T>(x[v][i] * factor * weights[i]);
-        x[v][i] = widen(rounded);
-        if (is_output) hidden[i] = rounded;
+        for (int k = 0; k < 4; ++k) x.words[step][4 * i + k] = has_part ? part.words[k] : 0;
       }
     }
   }
 
-  template <int kChunks>
+  // From bf16 to f16, scaled by a power of two so that f16 holds it: it has more bits than bf16, and
+  // only what is 2^30 times smaller than the greatest gets lost.
+  template <typename X>
+  __device__ void scale_to_f16(X& x) {
+    float most = 0;
+#pragma unroll
+    for (const auto& words : x.words) {
+#pragma unroll
+      for (const uint32_t word : words) {
+        most = fmaxf(most, fabsf(__uint_as_float(word << 16)));
+        most = fmaxf(most, fabsf(__uint_as_float(word & 0xFFFF0000U)));
+      }
+    }
+    most = warp_max(most);
+    if (own_lane() == 0) shared_.warp_maxima[own_warp()] = most;
+    sync_consumers();
+#pragma unroll
+    for (const float each : shared_.warp_maxima) most = fmaxf(most, each);
+    const float power = __uint_as_float(__float_as_uint(most) & 0x7F800000U);
+    const bool is_normal = power > 0x1.0p-100F && power < 0x1.0p127F;
+    x.scale = is_normal ? power * 0x1.0p-14F : 1.0F;
+    const float inverse = 1.0F / x.scale;
+#pragma unroll
+    for (auto& words : x.words) {
+#pragma unroll
+      for (uint32_t& word : words) {
+        const __half2 pair = __floats2half2_rn(__uint_as_float(word << 16) * inverse,
+                                               __uint_as_float(word & 0xFFFF0000U) * inverse);
+        memcpy(&word, &pair, sizeof(word));
+      }
+    }
+  }
+
+  // Columns of the residual, normalized but not rounded.
+  __device__ void load_normed(const T* norm, uint32_t column, bool is_output,
+                              float (&values)[kOctet]) {
+    const bool is_inside = column < task_.hidden;
+    Octet<T> norm_octet = {};
+    if (is_inside) norm_octet = load_octet(norm + column);
+    grid_.wait();
+    if (is_inside) load_floats(task_.residual + column, values);
+    float squares = 0;
+#pragma unroll
+    for (const float value : values) squares = fmaf(value, value, squares);
+    squares = warp_sum(squares);
+    if (own_lane() == 0) shared_.warp_sums[own_warp()] = squares;
+    sync_consumers();
+    squares = 0;
+#pragma unroll
+    for (const float each : shared_.warp_sums) squares += each;
+    const float factor = rsqrtf(squares * inverse_hidden_ + task_.epsilon);
+    float weights[kOctet];
+    widen_octet(norm_octet, weights);
+#pragma unroll
+    for (uint32_t i = 0; i < kOctet; ++i) values[i] *= factor * weights[i];
+    if (is_output && is_inside && blockIdx.x == 0) {
+      T* hidden = static_cast<T*>(task_.hidden_state) + column;
+#pragma unroll
+      for (uint32_t i = 0; i < kOctet; ++i) hidden[i] = narrow<T>(values[i]);
+    }
+  }
+
+  // The products with the gated vector.
+  __device__ void run_inner(const DecodeRowLayerTask& pointers, uint32_t layer) {
+    const DecodeRowMatrix& matrix = task_.matrices[3];
+    const T* gated = static_cast<const T*>(task_.gated);
+    const uint32_t num_parts = 8 / matrix.stage_rows;
+    const uint32_t part = own_lane() / kColumnLanes;
+    grid_.wait();
+    if (!matrix.is_f8) {
+      using X = Fragments<T, kInnerSteps>;
+      X x;
+#pragma unroll
+      for (int step = 0; step < kInnerSteps; ++step) {
+        const uint32_t column = X::group(step, part, num_parts) * X::kColumns;
+        Octet<T> octet = {};
+        if (part < num_parts && column < matrix.in) octet = load_octet(gated + column);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) x.words[step][k] = octet.words[k];
+      }
+      return multiply(3, pointers, layer, x);
+    }
+    using X = Fragments<__nv_fp8_e4m3, kInnerF8Steps>;
+    X x;
+#pragma unroll
+    for (int step = 0; step < kInnerF8Steps; ++step) {
+      const uint32_t column = X::group(step, part, num_parts) * X::kColumns;
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        Octet<T> octet = {};
+        if (part < num_parts && column < matrix.in) octet = load_octet(gated + column + i * kOctet);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) x.words[step][4 * i + k] = octet.words[k];
+      }
+    }
+    if constexpr (Product<T, __nv_fp8_e4m3>::kScalesVector) scale_to_f16(x);
+    multiply(3, pointers, layer, x);
+  }
+
+  template <typename W, int kSteps>
   __device__ void multiply(uint32_t kind, const DecodeRowLayerTask& pointers, uint32_t layer,
-                           const float (&x)[kChunks][kChunk]) {
+                           const Fragments<W, kSteps>& x) {
     const DecodeRowMatrix& matrix = task_.matrices[kind];
     const UnitRange units = own_units(matrix, layer);
     const uint32_t num_rows = num_rows_of(matrix, units);
@@ -325,15 +424,12 @@ class Consumer {
       return finisher_.prepare(kind, pointers, scales, row_of(matrix, units, index),
                                high_row(index));
     };
-    const auto finish = [&](const Prepared& prepared, uint32_t index, float low, float high) {
+    const auto finish = [&](const Prepared<T>& prepared, uint32_t index, float low, float high) {
       finisher_.finish(kind, prepared, pointers, row_of(matrix, units, index), high_row(index),
                        index + 1 < num_rows, low, high);
     };
-    if (matrix.is_f8) {
-      weights_.template multiply<__nv_fp8_e4m3>(matrix, num_rows, x, prepare, finish);
-    } else {
-      weights_.template multiply<T>(matrix, num_rows, x, prepare, finish);
-    }
+    weights_.template multiply<typename Product<T, W>::Factor>(matrix, num_rows, x, prepare,
+                                                               finish);
   }
 
   const DecodeRowTask& task_;
@@ -342,9 +438,10 @@ class Consumer {
   WeightConsumer weights_;
   GridBarrier grid_;
   RowFinisher<T, C> finisher_;
+  float inverse_hidden_;
 };
 
-template <typename T, typename C, int kHiddenChunks, int kInnerChunks>
+template <typename T, typename C, int kInnerSteps>
 __global__ void __launch_bounds__(kThreads, 1) run_step(const __grid_constant__ DecodeRowTask task) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   extern __shared__ __align__(kRingAlignment) char memory[];
@@ -360,15 +457,20 @@ __global__ void __launch_bounds__(kThreads, 1) run_step(const __grid_constant__ 
   __syncthreads();
   const AttentionShare share(task);
   if (threadIdx.x < kConsumerThreads) {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 112;");
-    Consumer<T, C, kHiddenChunks, kInnerChunks>(task, ring, shared, share).run();
+    Consumer<T, C, kInnerSteps>(task, ring, shared, share).run();
   } else {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 32;");
-    if (threadIdx.x == kConsumerThreads) produce(task, ring, shared.stream, share);
+    produce(task, ring, shared.stream, share);
   }
 #endif
 }
 
+}  // namespace
+uint32_t decode_row_ring_bytes(const CudaQueue& queue) {
+  return (static_cast<uint32_t>(queue.max_shared_bytes) - static_cast<uint32_t>(kStateBytes)) /
+         kRingAlignment * kRingAlignment;
+}
+
+namespace {
 template <typename T, typename C>
 void launch_step(const DecodeRowTask& task, const CudaQueue& queue) {
   DecodeRowTask sized = task;
@@ -376,17 +478,14 @@ void launch_step(const DecodeRowTask& task, const CudaQueue& queue) {
   const LaunchShape shape{.grid = static_cast<unsigned>(queue.num_multiprocessors),
                           .block = kThreads,
                           .shared_bytes = kStateBytes + sized.ring_bytes};
-  const bool is_wide = task.matrices[3].in > 3 * kConsumerThreads * kChunk;
+  // The vector of the down projection takes 3 or 5 steps.
+  const DecodeRowMatrix& inner = task.matrices[3];
+  const bool is_wide = inner.in > kConsumerThreads / inner.stage_rows * kOctet * 3;
   launch(queue, "decode_row", shape, Overlap::kWholeGridAtOnce,
-         is_wide ? run_step<T, C, 1, 5> : run_step<T, C, 1, 3>, sized);
+         is_wide ? run_step<T, C, 5> : run_step<T, C, 3>, sized);
 }
 
 }  // namespace
-
-uint32_t decode_row_ring_bytes(const CudaQueue& queue) {
-  return (static_cast<uint32_t>(queue.max_shared_bytes) - static_cast<uint32_t>(kStateBytes)) /
-         kRingAlignment * kRingAlignment;
-}
 
 void decode_row(const DecodeRowTask& task, const CudaQueue& queue) {
   const bool is_f8 = task.cache_type == Element::kF8E4M3;

@@ -24,6 +24,8 @@ class Vector {
         view_{bytes_.data(), dtype, shape} {}
   // NOLINTNEXTLINE(google-explicit-constructor): a vector is its view
   operator MutableView() const { return view_; }
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  operator tensor::View() const { return view_; }
   MutableView as_row() const { return {view_.data, view_.dtype, {1, view_.shape.num_elements()}}; }
 
  private:

@@ -92,7 +92,7 @@ class DecodeRowTest : public PagedKvTest {
     add_matrix(model, on, types, {2 * s.intermediate, s.hidden}, false, host.gate_up,
                device.gate_up);
     add_matrix(model, on, types, {s.hidden, s.intermediate}, false, host.down, device.down);
-    const tensor::Shape half{max_blocks_, s.num_kv_heads, kBlockTokens, s.head_dim};
+    const tensor::Shape half{max_blocks_, s.num_kv_heads, block_tokens_, s.head_dim};
     const Placed keys = place(model, on, normal(types.cache, half));
     const Placed values = place(model, on, normal(types.cache, half));
     host.kv = {keys.host, values.host, {}, {}};

@@ -32,7 +32,7 @@ struct AttentionShare {
     split = blockIdx.x % task.num_splits;
     is_any = head < task.num_heads;
     // Short contexts are not split: a split has work for all lanes.
-    const uint32_t least = kConsumerThreads * kChunk / task.head_dim;
+    const uint32_t least = kConsumerThreads * kOctet / task.head_dim;
     const uint32_t share = max((context + task.num_splits - 1) / task.num_splits, least);
     first = min(split * share, context);
     end = min(first + share, context);
@@ -59,7 +59,7 @@ class RowAttention {
         share_(share),
         keys_(static_cast<const C*>(layer.keys)),
         values_(static_cast<const C*>(layer.values)),
-        lanes_(task.head_dim / kChunk) {}
+        lanes_(task.head_dim / kOctet) {}
 
   // Fetches the first batch, the last position of the context apart.
   __device__ void fetch_early() { fetch(first_position(), false); }
@@ -67,8 +67,8 @@ class RowAttention {
   // Attends and leaves this block's sums. All consumer threads call it.
   __device__ void run(AttentionScratch& scratch) {
     const T* q = static_cast<const T*>(task_.q);
-    float query[kChunk];
-    widen_chunk(load_chunk(q + share_.head * task_.head_dim + dimension()), query);
+    float query[kOctet];
+    widen_octet(load_octet(q + share_.head * task_.head_dim + dimension()), query);
     fetch_last();
     for (uint32_t position = first_position(); __any_sync(0xFFFFFFFFU, position < share_.end);) {
       attend(query, position);
@@ -81,7 +81,7 @@ class RowAttention {
 
  private:
   __device__ uint32_t dimension() const {
-    return threadIdx.x % lanes_ * kChunk;
+    return threadIdx.x % lanes_ * kOctet;
   }
   __device__ uint32_t stride() const { return kConsumerThreads / lanes_; }
   __device__ uint32_t first_position() const { return share_.first + threadIdx.x / lanes_; }
@@ -95,8 +95,8 @@ class RowAttention {
     for (int i = 0; i < kBatch; ++i, position += stride()) {
       if (position >= share_.end || (!has_last && position + 1 == share_.context)) continue;
       const int64_t offset = offset_of(position);
-      key_chunks_[i] = load_chunk(keys_ + offset);
-      value_chunks_[i] = load_chunk(values_ + offset);
+      key_octets_[i] = load_octet(keys_ + offset);
+      value_octets_[i] = load_octet(values_ + offset);
     }
   }
   __device__ void fetch_last() {
@@ -106,22 +106,22 @@ class RowAttention {
     for (int i = 0; i < kBatch; ++i, position += stride()) {
       if (position + 1 != share_.context) continue;
       const int64_t offset = offset_of(position);
-      key_chunks_[i] = load_chunk(keys_ + offset);
-      value_chunks_[i] = load_chunk(values_ + offset);
+      key_octets_[i] = load_octet(keys_ + offset);
+      value_octets_[i] = load_octet(values_ + offset);
     }
   }
 
   // The fetched batch, whose first position is `position`.
-  __device__ void attend(const float (&query)[kChunk], uint32_t position) {
+  __device__ void attend(const float (&query)[kOctet], uint32_t position) {
     float scores[kBatch];
     float new_max = max_;
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
-      float key[kChunk];
-      widen_chunk(key_chunks_[i], key);
+      float key[kOctet];
+      widen_octet(key_octets_[i], key);
       float score = 0;
 #pragma unroll
-      for (int d = 0; d < static_cast<int>(kChunk); ++d) score = fmaf(query[d], key[d], score);
+      for (int d = 0; d < static_cast<int>(kOctet); ++d) score = fmaf(query[d], key[d], score);
       for (uint32_t offset = lanes_ / 2; offset > 0; offset /= 2) {
         score += __shfl_xor_sync(0xFFFFFFFFU, score, static_cast<int>(offset));
       }
@@ -135,10 +135,10 @@ class RowAttention {
       if (position + i * stride() >= share_.end) continue;
       const float weight = exp2f(scores[i] - max_);
       sum_ += weight;
-      float value[kChunk];
-      widen_chunk(value_chunks_[i], value);
+      float value[kOctet];
+      widen_octet(value_octets_[i], value);
 #pragma unroll
-      for (int d = 0; d < static_cast<int>(kChunk); ++d) {
+      for (int d = 0; d < static_cast<int>(kOctet); ++d) {
         total_[d] = fmaf(weight, value[d], total_[d]);
       }
     }
@@ -170,8 +170,8 @@ class RowAttention {
     const uint32_t lane = threadIdx.x % kWarpThreads;
     if (lane < lanes_) {
 #pragma unroll
-      for (int d = 0; d < static_cast<int>(kChunk); ++d) {
-        scratch.sums[warp][lane * kChunk + d] = total_[d];
+      for (int d = 0; d < static_cast<int>(kOctet); ++d) {
+        scratch.sums[warp][lane * kOctet + d] = total_[d];
       }
     }
     if (lane == 0) {
@@ -205,19 +205,19 @@ class RowAttention {
   const C* keys_;
   const C* values_;
   uint32_t lanes_;  // that share a position
-  Chunk<C> key_chunks_[kBatch] = {};
-  Chunk<C> value_chunks_[kBatch] = {};
+  Octet<C> key_octets_[kBatch] = {};
+  Octet<C> value_octets_[kBatch] = {};
   float max_ = -INFINITY;  // of the scores in base 2
   float sum_ = 0;
-  float total_[kChunk] = {};
+  float total_[kOctet] = {};
 };
 
 // Columns [column, column + 8) of the attended vector, from all splits.
 __device__ inline void merge_splits(const DecodeRowTask& task, uint32_t column,
-                                    float (&values)[kChunk]) {
+                                    float (&values)[kOctet]) {
   const uint32_t head = column / task.head_dim;
   const uint32_t first = head * task.num_splits;
-  float parts[kMaxSplits][kChunk];
+  float parts[kMaxSplits][kOctet] = {};
   float2 maxima[kMaxSplits];
   float most = -INFINITY;
 #pragma unroll
@@ -238,7 +238,7 @@ __device__ inline void merge_splits(const DecodeRowTask& task, uint32_t column,
     const float factor = exp2f(maxima[i].x - most);
     weights = fmaf(factor, maxima[i].y, weights);
 #pragma unroll
-    for (int d = 0; d < static_cast<int>(kChunk); ++d) {
+    for (int d = 0; d < static_cast<int>(kOctet); ++d) {
       values[d] = fmaf(factor, parts[i][d], values[d]);
     }
   }

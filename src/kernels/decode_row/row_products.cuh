@@ -1,20 +1,30 @@
-// Products of the rows in shared memory with the vector that all lanes hold, a slice each.
+// Products of the rows in shared memory with a vector that lies in the warps' registers.
 //
-// A row's columns are split over all consumer warps, so that x stays in registers for the whole
-// matrix and a stage's result is there shortly after its last byte. Each warp adds up its part of a
-// row over its lanes and leaves it in shared memory; warp 0 finishes blocks of rows.
+// A row's columns are split over all consumer warps, so that the vector stays in registers for the
+// whole matrix and a stage's sums are there shortly after its last byte. The tensor cores multiply:
+// unpacking and multiplying a weight at a time would take longer than reading it from shared memory.
+//
+// One m16n8k16 product takes 8 columns of B: rows r = 0 ... R-1 of the stage times 8 / R parts of
+// the warp's columns, n = r + R * part. Row m of A holds part m of the vector (of 16 rows, those
+// beyond are zero), so the entries (m, n) of part m = n / R are sums of a row's products; they are
+// added up over the parts. Which columns of the matrix a k of the product stands for is free: a lane
+// takes 16 bytes that follow each other.
 #pragma once
+
+#include <string.h>
+
+#include <type_traits>
 
 #include "kernels/cuda/element.cuh"
 #include "kernels/decode_row/weight_stream.cuh"
 
 namespace fathom::kernels::cuda {
 
-inline constexpr int kConsumerWarps = 16;
-inline constexpr int kConsumerThreads = kConsumerWarps * kWarpThreads;
-inline constexpr uint32_t kChunk = 8;      // columns that a lane loads at once
+inline constexpr uint32_t kConsumerWarps = 16;
+inline constexpr uint32_t kConsumerThreads = kConsumerWarps * kWarpThreads;
+inline constexpr uint32_t kOctet = 8;       // elements of an activation vector handled at once
 inline constexpr uint32_t kBlockRows = 64;  // two for each lane of the finishing warp
-inline constexpr uint32_t kMaxStageRows = 4;
+inline constexpr uint32_t kColumnLanes = 4;  // lanes of a warp that share a row and a part
 
 // [buffer][warp][row]: while one block of rows is finished, the next one is computed.
 struct PartialSums {
@@ -25,114 +35,122 @@ __device__ inline void sync_consumers() {
   asm volatile("bar.sync 1, %0;" ::"n"(kConsumerThreads) : "memory");
 }
 
-// Which chunk of columns is the lane's v-th.
-__device__ inline uint32_t own_chunk(uint32_t v) { return v * kConsumerThreads + threadIdx.x; }
+__device__ inline uint32_t own_warp() { return threadIdx.x / kWarpThreads; }
+__device__ inline uint32_t own_lane() { return threadIdx.x % kWarpThreads; }
 
 // Eight elements as they lie in memory.
 template <typename T>
-struct alignas(kChunk * sizeof(T)) Chunk {
-  uint32_t words[kChunk * sizeof(T) / 4];
+struct alignas(kOctet * sizeof(T)) Octet {
+  uint32_t words[kOctet * sizeof(T) / 4];
 };
 
-__device__ inline void widen_chunk(const Chunk<__nv_bfloat16>& chunk, float (&values)[kChunk]) {
+__device__ inline void widen_octet(const Octet<__nv_bfloat16>& octet, float (&values)[kOctet]) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    values[2 * i] = __uint_as_float(chunk.words[i] << 16);
-    values[2 * i + 1] = __uint_as_float(chunk.words[i] & 0xFFFF0000U);
+    values[2 * i] = __uint_as_float(octet.words[i] << 16);
+    values[2 * i + 1] = __uint_as_float(octet.words[i] & 0xFFFF0000U);
   }
 }
 
-__device__ inline void widen_chunk(const Chunk<__half>& chunk, float (&values)[kChunk]) {
+__device__ inline void widen_octet(const Octet<__half>& octet, float (&values)[kOctet]) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const float2 pair = __half22float2(*reinterpret_cast<const __half2*>(&chunk.words[i]));
+    const float2 pair = __half22float2(*reinterpret_cast<const __half2*>(&octet.words[i]));
     values[2 * i] = pair.x;
     values[2 * i + 1] = pair.y;
   }
 }
 
-__device__ inline void widen_chunk(const Chunk<__nv_fp8_e4m3>& chunk, float (&values)[kChunk]) {
+// Two e4m3 numbers, exactly.
+__device__ inline __half2 halves_of(uint32_t bits) {
+  return __half2(
+      __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(bits), __NV_E4M3));
+}
+
+__device__ inline void widen_octet(const Octet<__nv_fp8_e4m3>& octet, float (&values)[kOctet]) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const auto pair_bits = static_cast<__nv_fp8x2_storage_t>(chunk.words[i / 2] >> (i % 2 * 16));
-    const __half2 halves(__nv_cvt_fp8x2_to_halfraw2(pair_bits, __NV_E4M3));
-    const float2 pair = __half22float2(halves);
+    const float2 pair = __half22float2(halves_of(octet.words[i / 2] >> (i % 2 * 16)));
     values[2 * i] = pair.x;
     values[2 * i + 1] = pair.y;
   }
+}
+
+template <typename T>
+__device__ Octet<T> narrow_octet(const float (&values)[kOctet]) {
+  Octet<T> octet;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const T pair[2] = {narrow<T>(values[2 * i]), narrow<T>(values[2 * i + 1])};
+    memcpy(&octet.words[i], pair, sizeof(pair));
+  }
+  return octet;
 }
 
 // From what another multiprocessor has written in this launch: past the first-level cache.
 template <typename T>
-__device__ Chunk<T> load_chunk(const T* from) {
-  Chunk<T> chunk;
-  if constexpr (sizeof(chunk) == 16) {
+__device__ Octet<T> load_octet(const T* from) {
+  Octet<T> octet;
+  if constexpr (sizeof(octet) == 16) {
     const uint4 bits = __ldcg(reinterpret_cast<const uint4*>(from));
-    chunk.words[0] = bits.x;
-    chunk.words[1] = bits.y;
-    chunk.words[2] = bits.z;
-    chunk.words[3] = bits.w;
+    octet = {bits.x, bits.y, bits.z, bits.w};
   } else {
     const uint2 bits = __ldcg(reinterpret_cast<const uint2*>(from));
-    chunk.words[0] = bits.x;
-    chunk.words[1] = bits.y;
+    octet = {bits.x, bits.y};
   }
-  return chunk;
+  return octet;
 }
 
-__device__ inline void load_floats(const float* from, float (&values)[kChunk]) {
+__device__ inline void load_floats(const float* from, float (&values)[kOctet]) {
   const float4 low = __ldcg(reinterpret_cast<const float4*>(from));
   const float4 high = __ldcg(reinterpret_cast<const float4*>(from) + 1);
-  values[0] = low.x;
-  values[1] = low.y;
-  values[2] = low.z;
-  values[3] = low.w;
-  values[4] = high.x;
-  values[5] = high.y;
-  values[6] = high.z;
-  values[7] = high.w;
+  memcpy(values, &low, sizeof(low));
+  memcpy(values + 4, &high, sizeof(high));
 }
 
+// How weights of type W meet activations of type T: e4m3 as f16, whose range every vector is
+// scaled into.
+template <typename T, typename W>
+struct Product {
+  using Factor = T;  // what the tensor cores multiply
+  static constexpr bool kScalesVector = false;
+};
 template <typename T>
-__device__ float round_to(float value) {
-  return widen(narrow<T>(value));
-}
+struct Product<T, __nv_fp8_e4m3> {
+  using Factor = __half;
+  static constexpr bool kScalesVector = sizeof(T) == 2 && !std::is_same_v<T, __half>;
+};
 
-// Sums over the warp of kRows values; lane l ends with that of row l * kRows / 32.
-template <int kRows>
-__device__ float sum_rows(float (&sums)[kRows]) {
-  const uint32_t lane = threadIdx.x % kWarpThreads;
-  int offset = kWarpThreads / 2;
-  // Halves the number of rows a lane cares for with each exchange.
-#pragma unroll
-  for (int count = kRows; count > 1; count /= 2, offset /= 2) {
-    const bool is_upper = (lane & offset) != 0;
-#pragma unroll
-    for (int i = 0; i < count / 2; ++i) {
-      const float given = is_upper ? sums[i] : sums[i + count / 2];
-      const float kept = is_upper ? sums[i + count / 2] : sums[i];
-      sums[i] = kept + __shfl_xor_sync(0xFFFFFFFFU, given, offset);
-    }
-  }
-#pragma unroll
-  for (; offset > 0; offset /= 2) sums[0] += __shfl_xor_sync(0xFFFFFFFFU, sums[0], offset);
-  return sums[0];
-}
+// The lane's part of a vector: kSteps times the columns of 16 bytes of weights.
+template <typename W, int kSteps>
+struct Fragments {
+  static constexpr uint32_t kColumns = 16 / sizeof(W);  // of a lane in a step
+  static constexpr int kWords = kColumns / 2;
+  uint32_t words[kSteps][kWords];
+  float scale = 1;  // of the sums
 
-// This lane's part of a row's product. Lanes beyond the row's end hold zeros for x and read the
-// row's first columns.
-template <typename W, int kChunks>
-__device__ float product(const W* row, const uint32_t (&columns)[kChunks],
-                         const float (&x)[kChunks][kChunk]) {
-  float sum = 0;
-#pragma unroll
-  for (int v = 0; v < kChunks; ++v) {
-    float w[kChunk];
-    widen_chunk(*reinterpret_cast<const Chunk<W>*>(row + columns[v]), w);
-#pragma unroll
-    for (int i = 0; i < static_cast<int>(kChunk); ++i) sum = fmaf(w[i], x[v][i], sum);
+  // Which of the matrix's groups of kColumns columns the lane takes for `part`.
+  __device__ static uint32_t group(int step, uint32_t part, uint32_t num_parts) {
+    return ((step * kConsumerWarps + own_warp()) * num_parts + part) * kColumnLanes +
+           own_lane() % kColumnLanes;
   }
-  return sum;
+};
+
+template <typename F>
+__device__ void multiply_add(float (&sums)[4], uint32_t x0, uint32_t x1, uint32_t w0, uint32_t w1) {
+  if constexpr (std::is_same_v<F, __half>) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+        "{%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(x0), "r"(0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
+  } else {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+        "{%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(x0), "r"(0), "r"(x1), "r"(0), "r"(w0), "r"(w1));
+  }
 }
 
 // The consumers' side of the stream.
@@ -145,14 +163,11 @@ class WeightConsumer {
   // Multiplies this block's rows of a matrix with x. Warp 0 calls prepare(row) before and
   // finish(prepared, row, low, high) after the products of the rows `row` and `row + 1` of this
   // block's rows: each lane for rows of its own, in blocks.
-  template <typename W, int kChunks, typename Prepare, typename Finish>
+  template <typename F, typename W, int kSteps, typename Prepare, typename Finish>
   __device__ void multiply(const DecodeRowMatrix& matrix, uint32_t num_rows,
-                           const float (&x)[kChunks][kChunk], Prepare&& prepare, Finish&& finish) {
-    uint32_t columns[kChunks];
-#pragma unroll
-    for (int v = 0; v < kChunks; ++v) {
-      columns[v] = own_chunk(v) * kChunk < matrix.in ? own_chunk(v) * kChunk : 0;
-    }
+                           const Fragments<W, kSteps>& x, Prepare&& prepare, Finish&& finish) {
+    uint32_t offsets[kSteps];
+    place_columns<W>(matrix, offsets);
     const uint32_t own_row = 2 * threadIdx.x;  // of warp 0, within a block
     for (uint32_t first = 0; first < num_rows; first += kBlockRows) {
       const uint32_t end = min(first + kBlockRows, num_rows);
@@ -160,58 +175,100 @@ class WeightConsumer {
       decltype(prepare(0U)) prepared;
       if (finishes) prepared = prepare(first + own_row);
       for (uint32_t row = first; row < end; row += matrix.stage_rows) {
-        multiply_stage<W>(matrix, row - first, min(matrix.stage_rows, end - row), columns, x);
+        multiply_stage<F>(matrix, row - first, offsets, x);
       }
       sync_consumers();
       if (finishes) {
         float low = 0;
         float high = 0;
 #pragma unroll
-        for (int warp = 0; warp < kConsumerWarps; ++warp) {
+        for (uint32_t warp = 0; warp < kConsumerWarps; ++warp) {
           const float2 part =
               *reinterpret_cast<const float2*>(&partials_.values[buffer_][warp][own_row]);
           low += part.x;
           high += part.y;
         }
-        finish(prepared, first + own_row, low, high);
+        finish(prepared, first + own_row, low * x.scale, high * x.scale);
       }
       buffer_ ^= 1;
     }
   }
 
  private:
-  // Leaves the sums of `num_rows` rows from row `first` of the block on.
-  template <typename W, int kChunks>
-  __device__ void multiply_stage(const DecodeRowMatrix& matrix, uint32_t first, uint32_t num_rows,
-                                 const uint32_t (&columns)[kChunks],
-                                 const float (&x)[kChunks][kChunk]) {
-    const uint32_t warp = threadIdx.x / kWarpThreads;
-    const uint32_t lane = threadIdx.x % kWarpThreads;
-    float* partials = &partials_.values[buffer_][warp][first];
-    places_.next(num_rows * matrix.row_bytes);
-    wait_for_phase(&barriers_.full[places_.index()], places_.parity());
-    const char* stage = ring_ + places_.offset();
-    const auto row_at = [&](uint32_t row) {
-      return reinterpret_cast<const W*>(stage + row * matrix.row_bytes);
-    };
-    if (num_rows == kMaxStageRows) {
-      float sums[kMaxStageRows];
+  // Where the lane's columns lie in a stage; beyond the row's end, where x is zero, at its start.
+  template <typename W, int kSteps>
+  __device__ static void place_columns(const DecodeRowMatrix& matrix, uint32_t (&offsets)[kSteps]) {
+    using X = Fragments<W, kSteps>;
+    const uint32_t n = own_lane() / kColumnLanes;
+    const uint32_t row = n % matrix.stage_rows;
+    const uint32_t num_parts = 8 / matrix.stage_rows;
 #pragma unroll
-      for (uint32_t i = 0; i < kMaxStageRows; ++i) sums[i] = product(row_at(i), columns, x);
-      const float sum = sum_rows(sums);
-      if (lane % 8 == 0) partials[lane / 8] = sum;
-    } else if (num_rows == 2) {
-      float sums[2] = {product(row_at(0), columns, x), product(row_at(1), columns, x)};
-      const float sum = sum_rows(sums);
-      if (lane % 16 == 0) partials[lane / 16] = sum;
-    } else {
-      for (uint32_t i = 0; i < num_rows; ++i) {
-        const float sum = warp_sum(product(row_at(i), columns, x));
-        if (lane == 0) partials[i] = sum;
+    for (int step = 0; step < kSteps; ++step) {
+      const uint32_t group = X::group(step, n / matrix.stage_rows, num_parts);
+      offsets[step] = row * matrix.row_pitch + (group * X::kColumns < matrix.in ? group * 16 : 0);
+    }
+  }
+
+  // Leaves the sums of a stage's rows, from row `first` of the block on.
+  template <typename F, typename W, int kSteps>
+  __device__ void multiply_stage(const DecodeRowMatrix& matrix, uint32_t first,
+                                 const uint32_t (&offsets)[kSteps],
+                                 const Fragments<W, kSteps>& x) {
+    places_.next(matrix.stage_rows * matrix.row_pitch);
+    const char* stage = ring_ + places_.offset();
+    wait_for_phase(&barriers_.full[places_.index()], places_.parity());
+    uint4 weights[kSteps];
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) {
+      weights[i] = *reinterpret_cast<const uint4*>(stage + offsets[i]);
+    }
+    // Two chains of products, for their latency.
+    float sums[2][4] = {};
+#pragma unroll
+    for (int i = 0; i < kSteps; ++i) {
+      const uint32_t w[4] = {weights[i].x, weights[i].y, weights[i].z, weights[i].w};
+#pragma unroll
+      for (int k = 0; k < 4; ++k) {
+        if constexpr (sizeof(W) == 1) {
+          const __half2 low = halves_of(w[k]);
+          const __half2 high = halves_of(w[k] >> 16);
+          multiply_add<F>(sums[k % 2], x.words[i][2 * k], x.words[i][2 * k + 1],
+                          *reinterpret_cast<const uint32_t*>(&low),
+                          *reinterpret_cast<const uint32_t*>(&high));
+        } else if (k % 2 == 0) {
+          multiply_add<F>(sums[k / 2], x.words[i][k], x.words[i][k + 1], w[k], w[k + 1]);
+        }
       }
     }
     __syncwarp();
-    if (lane == 0) arrive(&barriers_.empty[places_.index()]);
+    if (own_lane() == 0) arrive(&barriers_.empty[places_.index()]);
+    leave_sums(matrix.stage_rows, sums[0][0] + sums[1][0], sums[0][1] + sums[1][1],
+               &partials_.values[buffer_][own_warp()][first]);
+  }
+
+  // From the entries (lane / 4, lane % 4 * 2 + 0 and 1) of the product: see above.
+  __device__ static void leave_sums(uint32_t stage_rows, float even, float odd, float* partials) {
+    const auto add_lane = [](float& value, int distance) {
+      value += __shfl_down_sync(0xFFFFFFFFU, value, distance);
+    };
+    const uint32_t lane = own_lane();
+    if (stage_rows == 4) {
+      add_lane(even, 6);
+      add_lane(odd, 6);
+      if (lane < 2) *reinterpret_cast<float2*>(partials + 2 * lane) = {even, odd};
+    } else if (stage_rows == 2) {
+      add_lane(even, 10);
+      add_lane(odd, 10);
+      add_lane(even, 5);
+      add_lane(odd, 5);
+      if (lane == 0) *reinterpret_cast<float2*>(partials) = {even, odd};
+    } else {
+      float sum = lane / kColumnLanes % 2 == 0 ? even : odd;
+      add_lane(sum, 4);
+      add_lane(sum, 18);
+      add_lane(sum, 9);
+      if (lane == 0) *partials = sum;
+    }
   }
 
   const char* ring_;

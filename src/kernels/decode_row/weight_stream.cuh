@@ -1,7 +1,7 @@
 // The stream of weights into shared memory: bulk copies into a ring of stages, and who gets which
 // rows.
 //
-// One thread of a block (the producer) walks the block's rows of every matrix of every layer and
+// One warp of a block (the producer) walks the block's rows of every matrix of every layer and
 // copies them into the ring as fast as it empties; it knows nothing of the activations, so it runs
 // ahead through the barriers between the layers' parts. All other warps walk the same stages and
 // give each back when they have read it. Both sides compute the places of the stages alike.
@@ -13,7 +13,7 @@
 
 namespace fathom::kernels::cuda {
 
-inline constexpr uint32_t kMaxStages = 32;  // in flight
+inline constexpr uint32_t kMaxStages = 32;  // in flight: a lane of the producer minds each
 inline constexpr uint32_t kHeadMatrix = 4;
 inline constexpr uint32_t kNumLayerMatrices = 4;
 
@@ -24,7 +24,6 @@ inline constexpr uint32_t kMaxPolls = 1U << 26;
 struct StreamBarriers {
   uint64_t full[kMaxStages];
   uint64_t empty[kMaxStages];
-  uint32_t stage_starts[kMaxStages];  // the producer's own
 };
 
 __device__ inline uint32_t shared_address(const void* pointer) {
@@ -148,7 +147,7 @@ class StagePlaces {
   uint32_t end_ = 0;
 };
 
-// The producer's thread.
+// The producer: one warp, whose lanes copy a row each.
 class WeightProducer {
  public:
   __device__ WeightProducer(char* ring, uint32_t ring_bytes, StreamBarriers& barriers)
@@ -156,22 +155,25 @@ class WeightProducer {
         ring_bytes_(ring_bytes),
         barriers_(barriers),
         places_(ring_bytes),
-        policy_(read_once_policy()) {}
+        policy_(read_once_policy()),
+        lane_(threadIdx.x % 32) {}
 
   __device__ void copy_matrix(const DecodeRowMatrix& matrix, const void* weights, uint32_t layer) {
     const UnitRange units = own_units(matrix, layer);
     const uint32_t num_rows = num_rows_of(matrix, units);
-    for (uint32_t row = 0; row < num_rows; row += matrix.stage_rows) {
-      const uint32_t stage_rows = min(matrix.stage_rows, num_rows - row);
-      const uint32_t num_bytes = stage_rows * matrix.row_bytes;
-      places_.next(num_bytes);
-      wait_for_space(num_bytes);
+    const uint32_t stage_bytes = matrix.stage_rows * matrix.row_pitch;
+    for (uint32_t first = 0; first < num_rows; first += matrix.stage_rows) {
+      const uint32_t stage_rows = min(matrix.stage_rows, num_rows - first);
+      places_.next(stage_bytes);
+      wait_for_space(stage_bytes);
       uint64_t* full = &barriers_.full[places_.index()];
-      arrive_expecting(full, num_bytes);
-      for (uint32_t i = 0; i < stage_rows; ++i) {
-        const auto from = static_cast<int64_t>(row_of(matrix, units, row + i)) * matrix.row_bytes;
-        copy_to_shared(ring_ + places_.offset() + i * matrix.row_bytes,
-                       static_cast<const char*>(weights) + from, matrix.row_bytes, full, policy_);
+      if (lane_ == 0) arrive_expecting(full, stage_rows * matrix.row_bytes);
+      __syncwarp();
+      if (lane_ < stage_rows) {
+        const auto row = static_cast<int64_t>(row_of(matrix, units, first + lane_));
+        copy_to_shared(ring_ + places_.offset() + lane_ * matrix.row_pitch,
+                       static_cast<const char*>(weights) + row * matrix.row_bytes,
+                       matrix.row_bytes, full, policy_);
       }
     }
   }
@@ -180,13 +182,14 @@ class WeightProducer {
   // Waits until the stages that lie where this one goes have been given back.
   __device__ void wait_for_space(uint32_t num_bytes) {
     const uint32_t newest = places_.count() - 1;
-    while (oldest_ != newest &&
-           (newest - oldest_ == kMaxStages ||
-            places_.end() - barriers_.stage_starts[oldest_ % kMaxStages] > ring_bytes_)) {
+    while (oldest_ != newest) {
+      const uint32_t start = __shfl_sync(0xFFFFFFFFU, own_start_, static_cast<int>(oldest_ % 32));
+      const bool overlaps = places_.end() - start > ring_bytes_;
+      if (!overlaps && newest - oldest_ < kMaxStages) break;
       wait_for_phase(&barriers_.empty[oldest_ % kMaxStages], oldest_ / kMaxStages % 2);
       ++oldest_;
     }
-    barriers_.stage_starts[places_.index()] = places_.end() - num_bytes;
+    if (lane_ == places_.index()) own_start_ = places_.end() - num_bytes;
   }
 
   char* ring_;
@@ -194,7 +197,9 @@ class WeightProducer {
   StreamBarriers& barriers_;
   StagePlaces places_;
   uint64_t policy_;
-  uint32_t oldest_ = 0;  // stages before it have been given back
+  uint32_t lane_;
+  uint32_t oldest_ = 0;     // stages before it have been given back
+  uint32_t own_start_ = 0;  // of the stage with the lane's index, if the ring were a line
 };
 
 }  // namespace fathom::kernels::cuda

@@ -9,7 +9,6 @@ constexpr int kThreads = 256;
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) embedding_octets(const EmbeddingTask task) {
-  let_successor_start();
   wait_for_predecessor();
   const int64_t id = task.ids[blockIdx.x];
   const bool is_known = id >= 0 && id < task.vocab_rows;
@@ -20,12 +19,12 @@ __global__ void __launch_bounds__(kThreads) embedding_octets(const EmbeddingTask
     if (is_known) Octet<T>::load(from + i).widen_to(values);
     store_octet(y + i, values);
   }
+  let_successor_start();
 }
 
 // Rows of any width.
 template <typename T>
 __global__ void __launch_bounds__(kThreads) embedding_elements(const EmbeddingTask task) {
-  let_successor_start();
   wait_for_predecessor();
   const int64_t id = task.ids[blockIdx.x];
   const bool is_known = id >= 0 && id < task.vocab_rows;
@@ -34,6 +33,7 @@ __global__ void __launch_bounds__(kThreads) embedding_elements(const EmbeddingTa
   for (int64_t i = threadIdx.x; i < task.hidden; i += kThreads) {
     y[i] = is_known ? widen(from[i]) : 0.0F;
   }
+  let_successor_start();
 }
 
 }  // namespace

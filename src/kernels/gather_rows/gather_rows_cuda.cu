@@ -9,7 +9,6 @@ constexpr int kThreads = 256;
 // The unit of the copy divides the row's size.
 template <typename Unit>
 __global__ void __launch_bounds__(kThreads) gather_units(const GatherRowsTask task) {
-  let_successor_start();
   wait_for_predecessor();
   const int64_t units = task.row_bytes / static_cast<int64_t>(sizeof(Unit));
   const int64_t row = task.rows[blockIdx.x];
@@ -17,6 +16,7 @@ __global__ void __launch_bounds__(kThreads) gather_units(const GatherRowsTask ta
   const Unit* from = static_cast<const Unit*>(task.x) + row * units;
   Unit* to = static_cast<Unit*>(task.y) + blockIdx.x * units;
   for (int64_t i = threadIdx.x; i < units; i += kThreads) to[i] = is_inside ? from[i] : Unit{};
+  let_successor_start();
 }
 
 }  // namespace

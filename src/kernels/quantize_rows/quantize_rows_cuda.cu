@@ -12,7 +12,6 @@ constexpr int kMaxOctetsPerThread = 4;
 template <typename X, int kOctets>
 __global__ void __launch_bounds__(kMaxRowThreads) quantize_octets(const QuantizeRowsTask task) {
   __shared__ float maxima[kWarpThreads];
-  let_successor_start();
   wait_for_predecessor();
   const int num_octets = static_cast<int>(task.width / kOctet);
   const int64_t row_start = static_cast<int64_t>(blockIdx.x) * task.width;
@@ -23,6 +22,7 @@ __global__ void __launch_bounds__(kMaxRowThreads) quantize_octets(const Quantize
     const int octet = u * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x);
     if (octet < num_octets) Octet<X>::load(x + octet * kOctet).widen_to(values[u]);
   }
+  let_successor_start();
   store_quantized_row(values, num_octets, static_cast<__nv_fp8_e4m3*>(task.y) + row_start,
                       task.scales + blockIdx.x, maxima);
 }

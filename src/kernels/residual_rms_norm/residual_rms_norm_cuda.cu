@@ -1,13 +1,15 @@
 // Residual add and RMSNorm: a block for each row, which it holds in registers: one pass.
 //
-// The weight is loaded before the predecessor has ended, and the successor may start at once: at
-// batch 1 the norm is a few loads between two matrix products, and these overlap with them.
+// The weight is loaded before the predecessor has ended. Of few rows the successor may start at
+// once and load its own weights meanwhile; of many, its blocks would take the place of ours, so it
+// waits until our loads are done.
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/row.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
 
+constexpr unsigned kFewRows = 8;
 constexpr int kElementThreads = 256;
 constexpr int kMaxThreads = 1024;
 // Rows of more octets hold several in each thread.
@@ -38,7 +40,7 @@ __global__ void __launch_bounds__(kOctets == 1 ? kMaxSingleOctets : kMaxThreads)
     const int octet = u * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x);
     if (octet < num_octets) weights[u].load(task.weight, task.weight_type, octet);
   }
-  let_successor_start();
+  if (gridDim.x <= kFewRows) let_successor_start();
   wait_for_predecessor();
   float values[kOctets][kOctet] = {};
   float squares = 0.0F;
@@ -56,6 +58,7 @@ __global__ void __launch_bounds__(kOctets == 1 ? kMaxSingleOctets : kMaxThreads)
 #pragma unroll
     for (int i = 0; i < kOctet; ++i) squares += values[u][i] * values[u][i];
   }
+  if (gridDim.x > kFewRows) let_successor_start();
   const float factor = row_factor(task, block_sum(squares, sums));
 #pragma unroll
   for (int u = 0; u < kOctets; ++u) {

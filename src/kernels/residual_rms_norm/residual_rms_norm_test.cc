@@ -25,7 +25,7 @@ class ResidualRmsNormTest : public KernelTest {
     const Array residual = normal(DType::kF32, {c.tokens, c.hidden}, 3.0F);
     const Array delta = normal(c.delta_dtype, {c.tokens, c.hidden});
     const Array weight = normal(c.weight_dtype, {c.hidden});
-    const Array expected_residual = residual;
+    const Array expected_residual = copy_of(residual);
     const Array expected(c.y_dtype, {c.tokens, c.hidden});
     const Array expected_scales(DType::kF32, {c.tokens});
     residual_rms_norm_reference({.residual = expected_residual,
@@ -35,7 +35,7 @@ class ResidualRmsNormTest : public KernelTest {
                                  .y_scales = expected_scales,
                                  .epsilon = 1e-5F});
     for_devices([&](device::Stream& stream) {
-      const Array changed = residual;
+      const Array changed = copy_of(residual);
       const Array y(c.y_dtype, {c.tokens, c.hidden});
       const Array scales(DType::kF32, {c.tokens});
       OnDevice on(stream);

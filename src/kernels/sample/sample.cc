@@ -1,5 +1,5 @@
-// Rows in parallel. Exponentials of the whole vocabulary are vector code; the filters then see few
-// tokens.
+// Checks and dispatch. On the CPU, rows in parallel: exponentials of the whole vocabulary are
+// vector code; the filters then see few tokens.
 #include "kernels/sample/sample.h"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/cpu_kernels.h"
+#include "kernels/cuda_kernels.h"
 #include "kernels/element.h"
 #include "kernels/sample/adjust_logits.h"
 #include "kernels/sample/philox.h"
@@ -192,10 +193,46 @@ class RowSampler {
   float* column_;  // adjusted logits, then weights
 };
 
+// What an empty view has no elements of is null.
+template <typename T>
+const T* pointer_to(const tensor::View& view) {
+  return view.empty() ? nullptr : view.as<T>();
+}
+
+SampleTask task_of(const SampleArgs& args) {
+  const LogitAdjustments& asked = args.adjustments;
+  return {.logits = args.logits.as<float>(),
+          .temperature = args.temperature.as<float>(),
+          .top_k = args.top_k.as<std::int32_t>(),
+          .top_p = args.top_p.as<float>(),
+          .min_p = args.min_p.as<float>(),
+          .seeds = args.seeds.as<std::int64_t>(),
+          .counters = args.counters.as<std::int64_t>(),
+          .penalty_slots = pointer_to<std::int32_t>(asked.slots),
+          .token_counts = pointer_to<std::int32_t>(asked.token_counts),
+          .repetition_penalty = pointer_to<float>(asked.repetition_penalty),
+          .presence_penalty = pointer_to<float>(asked.presence_penalty),
+          .frequency_penalty = pointer_to<float>(asked.frequency_penalty),
+          .bias_starts = pointer_to<std::int32_t>(asked.bias_starts),
+          .bias_tokens = pointer_to<std::int32_t>(asked.bias_tokens),
+          .bias_values = pointer_to<float>(asked.bias_values),
+          .masks = pointer_to<std::int32_t>(asked.masks),
+          .mask_rows = pointer_to<std::int32_t>(asked.mask_rows),
+          .workspace = args.workspace.as<float>(),
+          .tokens = args.tokens.as<std::int32_t>(),
+          .logprobs = args.logprobs.as<float>(),
+          .num_rows = args.logits.shape[0],
+          .vocab_rows = args.logits.shape[1],
+          .num_valid_tokens = args.num_valid_tokens};
+}
+
 }  // namespace
 
 std::int64_t sample_workspace_floats(std::int64_t max_rows, std::int64_t vocab_rows,
-                                     const device::Device&) {
+                                     const device::Device& device) {
+  if (device.kind() == device::DeviceKind::kCuda) {
+    return cuda_kernels().sample_workspace_floats(max_rows, vocab_rows);
+  }
   return max_rows * vocab_rows * kWorkspaceFloats;
 }
 
@@ -205,6 +242,7 @@ void sample(const SampleArgs& args, device::Stream& stream) {
             sample_workspace_floats(num_rows, args.logits.shape[1], stream.device()),
         "a workspace of {} floats for {} rows", args.workspace.shape.num_elements(), num_rows);
   check_adjustments(args.adjustments, num_rows, args.logits.shape[1]);
+  if (on_cuda(stream)) return cuda_kernels().sample(task_of(args), cuda_queue(stream));
   struct Context {
     const SampleArgs& args;
     const CpuKernels& kernels;

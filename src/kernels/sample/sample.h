@@ -10,9 +10,12 @@
 // Columns from num_valid_tokens on are padding and are never chosen nor counted.
 // Ties: the lowest id wins. A NaN logit counts as -infinity; one of +infinity is taken, whatever
 //   the temperature. A row of -infinity, or with every token banned, gives token -1.
-// Weights are exponentials in f32: a token below e^-87 of the likeliest is never drawn.
+// Weights are exponentials in f32: a token below e^-87 of the likeliest is never drawn. Where
+//   weights are equal though their logits are not, top-p may keep any of them first.
+// The CPU and a GPU draw the same token unless the rounding of a sum of weights decides.
 // A row without adjustments gives what it gives when `adjustments` is empty, bit for bit.
-// Cost: a few passes over num_rows * vocab_rows floats.
+// Cost: on the CPU a few passes over num_rows * vocab_rows floats; on a GPU one, and for each row
+//   with filters another of what may be kept, by one block.
 #pragma once
 
 #include "device/device.h"
@@ -36,7 +39,8 @@ struct SampleArgs {
   tensor::MutableView logprobs;
 };
 
-// Floats of workspace for at most max_rows rows of vocab_rows.
+// Floats of workspace for at most max_rows rows of vocab_rows: a few for each column on the CPU, a
+// few for each 512 columns on a GPU. Nothing need be in it.
 std::int64_t sample_workspace_floats(std::int64_t max_rows, std::int64_t vocab_rows,
                                      const device::Device& device);
 

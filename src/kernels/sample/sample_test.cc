@@ -1,72 +1,20 @@
-// Sampling: greedy, filters against the reference, distribution, odd rows.
-#include "kernels/sample/sample.h"
-
-#include <algorithm>
+// Sampling on every device: greedy, filters against the reference, distribution, odd rows.
 #include <cmath>
 #include <limits>
-#include <set>
 
-#include "kernels/kernel_test_data.h"
-#include "kernels/sample/philox.h"
+#include "kernels/sample/sample_test_data.h"
 
 namespace fathom::kernels {
 namespace {
 
 using tensor::DType;
 
-// Parameters of each row, as arrays.
-struct Parameters {
-  explicit Parameters(std::int64_t rows)
-      : temperature(DType::kF32, {rows}),
-        top_k(DType::kI32, {rows}),
-        top_p(DType::kF32, {rows}),
-        min_p(DType::kF32, {rows}),
-        seeds(DType::kI64, {rows}),
-        counters(DType::kI64, {rows}),
-        tokens(DType::kI32, {rows}),
-        logprobs(DType::kF32, {rows}) {
-    for (std::int64_t i = 0; i < rows; ++i) set_row(i, 1.0F, 0, 1.0F, 0.0F);
-  }
-  void set_row(std::int64_t row, float temperature_value, std::int32_t k, float p, float min) {
-    set(temperature, row, temperature_value);
-    top_k.view().as<std::int32_t>()[row] = k;
-    set(top_p, row, p);
-    set(min_p, row, min);
-    seeds.view().as<std::int64_t>()[row] = 7;
-    counters.view().as<std::int64_t>()[row] = row;
-  }
-  std::int32_t token(std::int64_t row) const { return tokens.view().as<std::int32_t>()[row]; }
-
-  SampleArgs args(const Array& logits, const Array& workspace, std::int64_t valid) const {
-    return {.logits = logits,
-            .num_valid_tokens = valid,
-            .temperature = temperature,
-            .top_k = top_k,
-            .top_p = top_p,
-            .min_p = min_p,
-            .seeds = seeds,
-            .counters = counters,
-            .workspace = workspace,
-            .tokens = tokens,
-            .logprobs = logprobs};
-  }
-  Array temperature, top_k, top_p, min_p, seeds, counters, tokens, logprobs;
-};
-
-class SampleTest : public KernelTest {
- protected:
-  static Array workspace(std::int64_t rows, std::int64_t vocab) {
-    return Array(DType::kF32, {rows * vocab * 3});
-  }
-};
-
 TEST(Philox, MatchesItsAuthorsVectors) {
-  const auto zeros = philox({0, 0, 0, 0}, {0, 0});
-  EXPECT_EQ(zeros, (std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
-  const auto digits_of_pi =
-      philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0});
-  EXPECT_EQ(digits_of_pi,
-            (std::array<std::uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+  const PhiloxWords zeros = philox({{0, 0, 0, 0}}, 0, 0);
+  EXPECT_EQ(zeros, (PhiloxWords{{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}}));
+  const PhiloxWords digits_of_pi =
+      philox({{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0);
+  EXPECT_EQ(digits_of_pi, (PhiloxWords{{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}));
 }
 
 TEST_F(SampleTest, GreedyTakesTheLowestOfTheLikeliestAndNeverPadding) {
@@ -79,9 +27,8 @@ TEST_F(SampleTest, GreedyTakesTheLowestOfTheLikeliestAndNeverPadding) {
   Parameters parameters(2);
   parameters.set_row(0, 0.0F, 0, 1.0F, 0.0F);
   parameters.set_row(1, 0.0F, 0, 1.0F, 0.0F);
-  const Array scratch = workspace(2, 50);
-  for_each_variant([&](device::Stream& stream) {
-    sample(parameters.args(logits, scratch, 49), stream);
+  for_each_device([&](device::Stream& stream) {
+    run(parameters, logits, 49, nullptr, stream);
     EXPECT_EQ(parameters.token(0), 20);
     EXPECT_EQ(parameters.token(1), 8);
     EXPECT_LT(parameters.logprobs[0], 0.0F);
@@ -100,55 +47,13 @@ TEST_F(SampleTest, DrawsWhatTheReferenceDraws) {
                        between(0, 2) == 0 ? 0.1F : 0.0F);
     parameters.seeds.view().as<std::int64_t>()[i] = between(-1000, 1000);
   }
-  const Array scratch = workspace(rows, vocab);
-  sample_reference(parameters.args(logits, scratch, vocab - 3));
-  const Array expected = parameters.tokens;
-  for_each_variant([&](device::Stream& stream) {
-    sample(parameters.args(logits, scratch, vocab - 3), stream);
-    expect_equal_bits(parameters.tokens, expected);
+  Parameters reference = parameters;
+  for_each_device([&](device::Stream& stream) {
+    run(parameters, logits, vocab - 3, nullptr, stream);
+    expect_drawn(reference.args(in_place, logits, logits, vocab - 3), parameters.tokens,
+                 parameters.logprobs);
   });
 }
-
-// Adjustments of each row, as arrays: none until set.
-struct Adjustments {
-  Adjustments(std::int64_t rows, std::int64_t slots, std::int64_t vocab)
-      : slots(DType::kI32, {rows}),
-        counts(DType::kI32, {slots, vocab}),
-        repetition(DType::kF32, {rows}),
-        presence(DType::kF32, {rows}),
-        frequency(DType::kF32, {rows}),
-        masks(DType::kI32, {slots, (vocab + 31) / 32}),
-        mask_rows(DType::kI32, {rows}) {
-    std::fill_n(this->slots.view().as<std::int32_t>(), rows, -1);
-    std::fill_n(mask_rows.view().as<std::int32_t>(), rows, -1);
-  }
-  void add_bias(std::int64_t token, float value) {
-    tokens.push_back(static_cast<std::int32_t>(token));
-    values.push_back(value);
-  }
-  void end_row() { starts.push_back(static_cast<std::int32_t>(tokens.size())); }
-  // Biases are complete: every row has ended.
-  LogitAdjustments adjustments() {
-    starts_array = ints(starts);
-    tokens_array = ints(tokens);
-    values_array = Array(DType::kF32, {std::ssize(values)});
-    values_array.set_all(values);
-    return {.slots = slots,
-            .token_counts = counts,
-            .repetition_penalty = repetition,
-            .presence_penalty = presence,
-            .frequency_penalty = frequency,
-            .bias_starts = starts_array,
-            .bias_tokens = tokens_array,
-            .bias_values = values_array,
-            .masks = masks,
-            .mask_rows = mask_rows};
-  }
-  Array slots, counts, repetition, presence, frequency, masks, mask_rows;
-  std::vector<std::int32_t> starts{0}, tokens;
-  std::vector<float> values;
-  Array starts_array = ints({}), tokens_array = ints({}), values_array = ints({});
-};
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -187,16 +92,12 @@ TEST_F(SampleTest, AdjustsAsTheReferenceDoes) {
     for (std::int64_t i = 0; i < 3; ++i) set(logits, row * kVocab + kVocab - 1 - i, 99.0F);
   }
   const Array untouched = logits;
-  const Array scratch = workspace(kRows, kVocab);
-  SampleArgs args = parameters.args(logits, scratch, kVocab - 3);
-  args.adjustments = asked.adjustments();
-  sample_reference(args);
-  const Array expected_tokens = parameters.tokens;
-  const Array expected_logprobs = parameters.logprobs;
-  for_each_variant([&](device::Stream& stream) {
-    sample(args, stream);
-    expect_equal_bits(parameters.tokens, expected_tokens);
-    expect_near(parameters.logprobs, expected_logprobs, 1e-6F, 1e-6F);
+  Parameters reference = parameters;
+  for_each_device([&](device::Stream& stream) {
+    run(parameters, logits, kVocab - 3, &asked, stream);
+    SampleArgs args = reference.args(in_place, logits, logits, kVocab - 3);
+    args.adjustments = asked.adjustments(in_place);
+    expect_drawn(args, parameters.tokens, parameters.logprobs);
     expect_equal_bits(logits, untouched);
   });
 }
@@ -243,11 +144,8 @@ TEST_F(SampleTest, AppliesEachAdjustmentByItsFormula) {
     }
     asked.end_row();
   }
-  const Array scratch = workspace(kRows, 4);
-  SampleArgs args = parameters.args(logits, scratch, 4);
-  args.adjustments = asked.adjustments();
-  for_each_variant([&](device::Stream& stream) {
-    sample(args, stream);
+  for_each_device([&](device::Stream& stream) {
+    run(parameters, logits, 4, &asked, stream);
     const std::vector<std::int32_t> expected{1, 0, 1, 0, 2, -1, 0, -1};
     for (std::size_t row = 0; row < expected.size(); ++row) {
       EXPECT_EQ(parameters.token(static_cast<std::int64_t>(row)), expected[row]) << "row " << row;
@@ -262,14 +160,11 @@ TEST_F(SampleTest, RowsWithoutAdjustmentsKeepTheirBits) {
     parameters.set_row(i, 0.5F * static_cast<float>(i % 3), 0, 0.9F, 0.0F);
   Adjustments asked(20, 1, 500);
   for (std::int64_t i = 0; i < 20; ++i) asked.end_row();
-  const Array scratch = workspace(20, 500);
-  for_each_variant([&](device::Stream& stream) {
-    SampleArgs args = parameters.args(logits, scratch, 500);
-    sample(args, stream);
+  for_each_device([&](device::Stream& stream) {
+    run(parameters, logits, 500, nullptr, stream);
     const Array tokens = parameters.tokens;
     const Array logprobs = parameters.logprobs;
-    args.adjustments = asked.adjustments();
-    sample(args, stream);
+    run(parameters, logits, 500, &asked, stream);
     expect_equal_bits(parameters.tokens, tokens);
     expect_equal_bits(parameters.logprobs, logprobs);
   });
@@ -287,18 +182,17 @@ TEST_F(SampleTest, FollowsTheDistribution) {
   for (std::int64_t i = 0; i < rows; ++i) {
     parameters.seeds.view().as<std::int64_t>()[i] = static_cast<std::int64_t>(random_());
   }
-  const Array scratch = workspace(rows, 8);
-  device::CpuDevice device(device::CpuIsa::kPortable, 2);
-  auto stream = device.create_stream();
-  sample(parameters.args(logits, scratch, 8), **stream);
-  std::vector<double> counts(8);
-  for (std::int64_t i = 0; i < rows; ++i) ++counts[static_cast<std::size_t>(parameters.token(i))];
-  double chi_square = 0;
-  for (std::size_t i = 0; i < 8; ++i) {
-    const double expected = static_cast<double>(rows) * probability[i] / total;
-    chi_square += (counts[i] - expected) * (counts[i] - expected) / expected;
-  }
-  EXPECT_LT(chi_square, 40.0);
+  for_each_device([&](device::Stream& stream) {
+    run(parameters, logits, 8, nullptr, stream);
+    std::vector<double> counts(8);
+    for (std::int64_t i = 0; i < rows; ++i) ++counts[static_cast<std::size_t>(parameters.token(i))];
+    double chi_square = 0;
+    for (std::size_t i = 0; i < 8; ++i) {
+      const double expected = static_cast<double>(rows) * probability[i] / total;
+      chi_square += (counts[i] - expected) * (counts[i] - expected) / expected;
+    }
+    EXPECT_LT(chi_square, 40.0);
+  });
 }
 
 TEST_F(SampleTest, SaysSoWhenNothingIsFinite) {
@@ -309,9 +203,8 @@ TEST_F(SampleTest, SaysSoWhenNothingIsFinite) {
   }
   Parameters parameters(2);
   parameters.set_row(1, 0.0F, 0, 1.0F, 0.0F);
-  const Array scratch = workspace(2, 5);
-  for_each_variant([&](device::Stream& stream) {
-    sample(parameters.args(logits, scratch, 5), stream);
+  for_each_device([&](device::Stream& stream) {
+    run(parameters, logits, 5, nullptr, stream);
     EXPECT_EQ(parameters.token(0), -1);
     EXPECT_EQ(parameters.token(1), -1);
   });

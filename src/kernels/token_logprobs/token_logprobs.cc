@@ -1,9 +1,10 @@
-// Rows in parallel.
+// Checks and dispatch; on the CPU, rows in parallel.
 #include "kernels/token_logprobs/token_logprobs.h"
 
 #include <limits>
 
 #include "kernels/cpu_kernels.h"
+#include "kernels/cuda_kernels.h"
 #include "kernels/element.h"
 #include "kernels/token_logprobs/log_softmax.h"
 
@@ -13,6 +14,15 @@ void token_logprobs(const TokenLogprobsArgs& args, device::Stream& stream) {
   const std::int64_t num_rows = args.logits.shape[0];
   check_shape(args.targets, "token_logprobs targets", {num_rows});
   check_shape(args.y, "token_logprobs y", {num_rows});
+  if (on_cuda(stream)) {
+    return cuda_kernels().token_logprobs({.logits = args.logits.as<float>(),
+                                          .targets = args.targets.as<std::int32_t>(),
+                                          .y = args.y.as<float>(),
+                                          .num_rows = num_rows,
+                                          .vocab_rows = args.logits.shape[1],
+                                          .num_valid_tokens = args.num_valid_tokens},
+                                         cuda_queue(stream));
+  }
   struct Context {
     const TokenLogprobsArgs& args;
     const CpuKernels& kernels;

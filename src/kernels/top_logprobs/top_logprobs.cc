@@ -1,4 +1,5 @@
-// Rows in parallel; a short sorted list takes the few logits that enter it.
+// Checks and dispatch. On the CPU, rows in parallel; a short sorted list takes the few logits that
+// enter it.
 #include "kernels/top_logprobs/top_logprobs.h"
 
 #include <array>
@@ -6,6 +7,7 @@
 #include <limits>
 
 #include "kernels/cpu_kernels.h"
+#include "kernels/cuda_kernels.h"
 #include "kernels/element.h"
 #include "kernels/token_logprobs/log_softmax.h"
 
@@ -84,6 +86,19 @@ void top_logprobs(const TopLogprobsArgs& args, device::Stream& stream) {
   check_shape(args.logprobs, "top_logprobs logprobs", {num_rows, k});
   check_shape(args.target_logprobs, "top_logprobs target_logprobs", {num_rows});
   check_shape(args.target_ranks, "top_logprobs target_ranks", {num_rows});
+  if (on_cuda(stream)) {
+    return cuda_kernels().top_logprobs({.logits = args.logits.as<float>(),
+                                        .targets = args.targets.as<std::int32_t>(),
+                                        .ids = args.ids.as<std::int32_t>(),
+                                        .logprobs = args.logprobs.as<float>(),
+                                        .target_logprobs = args.target_logprobs.as<float>(),
+                                        .target_ranks = args.target_ranks.as<std::int32_t>(),
+                                        .num_rows = num_rows,
+                                        .vocab_rows = args.logits.shape[1],
+                                        .num_valid_tokens = args.num_valid_tokens,
+                                        .k = k},
+                                       cuda_queue(stream));
+  }
   struct Context {
     const TopLogprobsArgs& args;
     const CpuKernels& kernels;

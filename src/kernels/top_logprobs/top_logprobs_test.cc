@@ -30,6 +30,19 @@ struct Outputs {
             .target_logprobs = target_logprobs,
             .target_ranks = target_ranks};
   }
+  void run(const Array& logits, std::int64_t valid, const Array& targets,
+           device::Stream& stream) const {
+    OnDevice on(stream);
+    top_logprobs({.logits = on(logits),
+                  .num_valid_tokens = valid,
+                  .targets = on(targets),
+                  .ids = on(ids),
+                  .logprobs = on(logprobs),
+                  .target_logprobs = on(target_logprobs),
+                  .target_ranks = on(target_ranks)},
+                 stream);
+    on.finish();
+  }
   Array ids, logprobs, target_logprobs, target_ranks;
 };
 
@@ -67,9 +80,9 @@ TEST_F(TopLogprobsTest, MatchesTheReference) {
     for (const std::int64_t k : {0, 1, 5, 20}) {
       const Outputs expected(kRows, k);
       top_logprobs_reference(expected.args(logits, vocab - 2, target_array));
-      for_each_variant([&](device::Stream& stream) {
+      for_each_device([&](device::Stream& stream) {
         const Outputs actual(kRows, k);
-        top_logprobs(actual.args(logits, vocab - 2, target_array), stream);
+        actual.run(logits, vocab - 2, target_array, stream);
         expect_equal_bits(actual.ids, expected.ids);
         expect_equal_bits(actual.target_ranks, expected.target_ranks);
         expect_close(actual.logprobs, expected.logprobs);
@@ -82,13 +95,49 @@ TEST_F(TopLogprobsTest, MatchesTheReference) {
 TEST_F(TopLogprobsTest, AgreesWithTokenLogprobsToTheBit) {
   const Array logits = normal(DType::kF32, {3, 700}, 4.0F);
   const Array targets = ints({5, 699, 350});
-  for_each_variant([&](device::Stream& stream) {
+  for_each_device([&](device::Stream& stream) {
     const Outputs actual(3, 7);
-    top_logprobs(actual.args(logits, 690, targets), stream);
-    Array y(DType::kF32, {3});
-    token_logprobs({.logits = logits, .num_valid_tokens = 690, .targets = targets, .y = y}, stream);
+    actual.run(logits, 690, targets, stream);
+    const Array y(DType::kF32, {3});
+    OnDevice on(stream);
+    token_logprobs(
+        {.logits = on(logits), .num_valid_tokens = 690, .targets = on(targets), .y = on(y)},
+        stream);
+    on.finish();
     expect_equal_bits(actual.target_logprobs, y);
   });
+}
+
+TEST_F(TopLogprobsTest, ListsWholeVocabularies) {
+  constexpr std::int64_t kRows = 7;
+  constexpr std::int64_t kVocab = 102'400;
+  constexpr std::int64_t kValid = kVocab - 9;
+  Array logits = normal(DType::kF32, {kRows, kVocab}, 3.0F);
+  auto* values = logits.view().as<float>();
+  for (std::int64_t i = 0; i < kVocab; ++i) {
+    values[i] = 1.5F;                                                // all equal
+    values[kVocab + i] = i == 70'000 ? 30.0F : 0.0F;                 // ties but one
+    values[2 * kVocab + i] = std::round(values[2 * kVocab + i]);     // many ties
+    values[3 * kVocab + i] = i % 20'001 == 7 ? 1.0F : -kInfinity;    // fewer than wanted
+    values[4 * kVocab + i] = static_cast<float>(i % 89) * 1.4e-45F;  // denormals
+    values[5 * kVocab + i] = i < 512 ? 9.0F + 0.01F * static_cast<float>(i) : values[i];
+  }
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    for (std::int64_t i = kValid; i < kVocab; ++i) values[row * kVocab + i] = 99.0F;
+  }
+  const Array targets = ints({77, 70'000, 4, 8, -1, 100, 102'000});
+  for (const std::int64_t k : {1, 20}) {
+    const Outputs expected(kRows, k);
+    top_logprobs_reference(expected.args(logits, kValid, targets));
+    for_each_device([&](device::Stream& stream) {
+      const Outputs actual(kRows, k);
+      actual.run(logits, kValid, targets, stream);
+      expect_equal_bits(actual.ids, expected.ids);
+      expect_equal_bits(actual.target_ranks, expected.target_ranks);
+      expect_close(actual.logprobs, expected.logprobs);
+      expect_close(actual.target_logprobs, expected.target_logprobs);
+    });
+  }
 }
 
 TEST_F(TopLogprobsTest, ARowWithoutAFiniteLogitListsNothing) {
@@ -97,9 +146,9 @@ TEST_F(TopLogprobsTest, ARowWithoutAFiniteLogitListsNothing) {
     set(logits, i, i < 4 ? std::numeric_limits<float>::quiet_NaN() : -kInfinity);
   }
   const Array targets = ints({2, 1});
-  for_each_variant([&](device::Stream& stream) {
+  for_each_device([&](device::Stream& stream) {
     const Outputs actual(2, 2);
-    top_logprobs(actual.args(logits, 4, targets), stream);
+    actual.run(logits, 4, targets, stream);
     for (std::int64_t i = 0; i < 4; ++i) {
       EXPECT_EQ(actual.ids.view().as<std::int32_t>()[i], -1);
       EXPECT_EQ(actual.logprobs[i], -kInfinity);

@@ -174,6 +174,4 @@ Result<ApiClient> ApiKeys::check(const net::HttpRequest& request) const {
   return check(authorization == nullptr ? std::string_view() : std::string_view(*authorization));
 }
 
-net::HttpHeaders challenge_headers() { return {{"WWW-Authenticate", "Bearer"}}; }
-
 }  // namespace fathom::serve

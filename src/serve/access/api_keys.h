@@ -45,7 +45,4 @@ class ApiKeys {
   std::vector<Key> keys_;
 };
 
-// What a 401 must carry (RFC 9110, 11.6.1).
-net::HttpHeaders challenge_headers();
-
 }  // namespace fathom::serve

@@ -1,0 +1,265 @@
+// Attention of sequences with many rows: tiles of 128 query vectors times 64 keys in the tensor
+// cores, with the online softmax of arXiv:2307.08691.
+//
+// A query vector is a row times a head of a KV head's group, so a group's heads share its keys. A
+// row's arithmetic follows from its position alone: keys in tiles of 64 from position 0.
+#include "kernels/paged_attention/attention_cuda.h"
+#include "kernels/paged_attention/attention_tiles.cuh"
+
+namespace fathom::kernels::cuda {
+namespace {
+
+constexpr int kWarps = 4;
+constexpr int kThreads = kWarps * kWarpThreads;
+constexpr int kRows = 2;  // row tiles of 16 in a warp: they share the keys' registers
+constexpr int kTileQueries = kWarps * kRows * 16;
+constexpr int kTileBlocks = kWarps;  // each warp copies one block of 16 keys
+constexpr int kTileKeys = kTileBlocks * kBlockKeys;
+
+__host__ __device__ constexpr int num_stages(int architecture) { return architecture < 80 ? 1 : 2; }
+
+#if defined(__CUDA_ARCH__)
+constexpr int kStages = num_stages(__CUDA_ARCH__ / 10);
+#else
+constexpr int kStages = 2;
+#endif
+
+// Query tiles of a sequence; 0 if it is not this kernel's.
+__device__ int tiles_of(const AttentionTask& task, int sequence) {
+  const int rows = task.query_starts[sequence + 1] - task.query_starts[sequence];
+  const int queries = rows * static_cast<int>(task.num_heads / task.num_kv_heads);
+  if (queries <= kDecodeQueries && !task.batch_invariant) return 0;
+  return (queries + kTileQueries - 1) / kTileQueries;
+}
+
+struct QueryTile {
+  int sequence;
+  int tile;  // of the sequence; negative: there is none
+};
+
+// The tiles of all sequences, the last first: they see the longest contexts.
+__device__ QueryTile find_tile(const AttentionTask& task, int index) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  const auto num_sequences = static_cast<int>(task.num_sequences);
+  for (int end = num_sequences; end > 0; end -= kWarpThreads) {
+    const int sequence = end - 1 - lane;
+    const int own = sequence >= 0 ? tiles_of(task, sequence) : 0;
+    int total = own;
+    for (int offset = 1; offset < kWarpThreads; offset *= 2) {
+      const int below = __shfl_up_sync(0xFFFFFFFFU, total, offset);
+      if (lane >= offset) total += below;
+    }
+    const unsigned past = __ballot_sync(0xFFFFFFFFU, total > index);
+    if (past != 0) {
+      const int found = __ffs(past) - 1;
+      return {end - 1 - found, __shfl_sync(0xFFFFFFFFU, total, found) - 1 - index};
+    }
+    index -= __shfl_sync(0xFFFFFFFFU, total, kWarpThreads - 1);
+  }
+  return {0, -1};
+}
+
+// What a block works on.
+struct Work {
+  const int32_t* table;
+  int first_row;    // of the sequence, in the batch
+  int first_query;  // of the tile, in the sequence
+  int num_queries;  // of the tile
+  int kv_head;
+  int group;
+  int context_len;
+};
+
+template <typename T>
+struct Shared {
+  alignas(128) char queries[kTileQueries * T::kDim * 2];
+  char ring[kStages][kTileBlocks][T::kBlockBytes];
+};
+
+// Queries lie as 16-bit rows of swizzled chunks, in the order that the keys' dimensions are taken.
+template <typename T>
+using QueryTiles = Tiles<typename T::Math, T::kDim>;
+
+__device__ int64_t query_offset(const AttentionTask& task, const Work& work, int i) {
+  const int query = work.first_query + i;
+  return (static_cast<int64_t>(work.first_row + query / work.group) * task.num_heads +
+          work.kv_head * work.group + query % work.group) *
+         task.head_dim;
+}
+
+template <typename X, typename T>
+__device__ void load_queries(const AttentionTask& task, const Work& work, char* queries) {
+  constexpr int kPairs = T::kDim / 2;
+#pragma unroll 8
+  for (int i = static_cast<int>(threadIdx.x); i < kTileQueries * kPairs; i += kThreads) {
+    const int row = i / kPairs;
+    const int dim = i % kPairs * 2;
+    // Where the dimension is taken: the inverse of Tiles::query_dim.
+    const int within = dim % 16;
+    const int at = dim - within + (T::kIsByte ? within / 4 * 2 + within / 2 % 2 * 8 : within);
+    uint32_t pair = 0;
+    if (row < work.num_queries) {
+      pair = load_pair<typename T::Math>(static_cast<const X*>(task.q) +
+                                         query_offset(task, work, row) + dim);
+    }
+    *reinterpret_cast<uint32_t*>(queries + QueryTiles<T>::offset(row, at / 8) + at % 8 * 2) = pair;
+  }
+}
+
+template <typename T>
+__device__ void load_query_fragment(uint32_t queries, int step, uint32_t (&a)[4]) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  load_matrices(a, queries + QueryTiles<T>::offset(lane % 16, 2 * step + lane / 16));
+}
+
+template <typename X, typename T>
+__device__ void store_rows(const AttentionTask& task, const Work& work, RowSums<T>& rows,
+                           int first) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  rows.add_up();
+#pragma unroll
+  for (int upper = 0; upper < 2; ++upper) {
+    const int query = first + lane / 4 + upper * 8;
+    if (query >= work.num_queries) continue;
+    // The padding rows' sum is 0.
+    const float scale = rows.sums[upper] == 0.0F ? 0.0F : __fdividef(1.0F, rows.sums[upper]);
+    X* y = static_cast<X*>(task.y) + query_offset(task, work, query);
+#pragma unroll
+    for (int n = 0; n < T::kDim / 8; n += 2) {
+      float values[4];
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        values[e] = __fmul_rn(rows.totals[n + e / 2][upper * 2 + e % 2], scale);
+      }
+      // In order of dimension: see Tiles::value_dim.
+      X* target = y + n * 8;
+      if constexpr (T::kIsByte) {
+        *reinterpret_cast<uint2*>(target + lane % 4 * 4) =
+            uint2{packed<X>(values[0], values[2]), packed<X>(values[1], values[3])};
+      } else {
+        *reinterpret_cast<uint32_t*>(target + lane % 4 * 2) = packed<X>(values[0], values[1]);
+        *reinterpret_cast<uint32_t*>(target + 8 + lane % 4 * 2) = packed<X>(values[2], values[3]);
+      }
+    }
+  }
+}
+
+template <typename X, typename T>
+__global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task) {
+  extern __shared__ char shared_bytes[];
+  auto& shared = *reinterpret_cast<Shared<T>*>(shared_bytes);
+  wait_for_predecessor();
+  let_successor_start();
+  const QueryTile tile = find_tile(task, static_cast<int>(blockIdx.y));
+  if (tile.tile < 0) return;
+  const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  Work work{.table = task.block_tables + tile.sequence * task.max_blocks,
+            .first_row = task.query_starts[tile.sequence],
+            .first_query = tile.tile * kTileQueries,
+            .kv_head = static_cast<int>(blockIdx.x),
+            .group = static_cast<int>(task.num_heads / task.num_kv_heads),
+            .context_len = task.context_lens[tile.sequence]};
+  const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;
+  work.num_queries = min(kTileQueries, num_rows * work.group - work.first_query);
+  // How many keys query i of the tile sees; rows are in order of position.
+  const auto visible = [&](int i) {
+    if (i >= work.num_queries) return 0;
+    const int row = work.first_row + (work.first_query + i) / work.group;
+    return min(task.positions[row] + 1, work.context_len);
+  };
+  const int num_tiles = (visible(work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
+  const auto vector_of = [&](int key_tile) {
+    return cache_vector(task, work.table, work.kv_head,
+                        key_tile * kTileKeys + warp * kBlockKeys + lane % kBlockKeys,
+                        work.context_len);
+  };
+  int vector = vector_of(0);
+  const auto start_tile = [&](int key_tile) {
+    if (key_tile < num_tiles) {
+      T::start_block(task, shared.ring[key_tile % kStages][warp], vector);
+      if (key_tile + 1 < num_tiles) vector = vector_of(key_tile + 1);
+    }
+    end_copy_group();
+  };
+  if (kStages > 1) start_tile(0);
+  load_queries<X, T>(task, work, shared.queries);
+  // Row tiles go to the warps in turn, so that all have the like to do.
+  const auto first_of = [&](int row) { return (row * kWarps + warp) * 16; };
+  RowSums<T> rows[kRows];
+  int limits[kRows][2];
+  int most[kRows];
+#pragma unroll
+  for (int row = 0; row < kRows; ++row) {
+    rows[row].clear();
+    limits[row][0] = visible(first_of(row) + lane / 4);
+    limits[row][1] = visible(first_of(row) + lane / 4 + 8);
+    most[row] = visible(min(first_of(row) + 15, work.num_queries - 1));
+    if (first_of(row) >= work.num_queries) most[row] = 0;
+  }
+  const uint32_t queries = shared_address(shared.queries);
+  const auto query = [&](int row, int step, uint32_t(&a)[4]) {
+    load_query_fragment<T>(queries + first_of(row) * T::kDim * 2, step, a);
+  };
+  const float log2_scale = task.scale * 1.44269504F;
+#pragma unroll 1
+  for (int key_tile = 0; key_tile < num_tiles; ++key_tile) {
+    start_tile(kStages > 1 ? key_tile + 1 : key_tile);
+    wait_copy_groups<kStages - 1>();
+    __syncthreads();
+    const int first = key_tile * kTileKeys;
+    const char* keys = shared.ring[key_tile % kStages][0];
+    // A tile past what the rows see would change nothing.
+    if (first < most[1]) {
+      attend<T, kRows, kTileBlocks>(rows, keys, first, limits, log2_scale, query);
+    } else if (first < most[0]) {
+      attend<T, 1, kTileBlocks>(rows, keys, first, limits, log2_scale, query);
+    }
+    __syncthreads();
+  }
+#pragma unroll
+  for (int row = 0; row < kRows; ++row) {
+    store_rows<X, T>(task, work, rows[row], first_of(row));
+  }
+}
+
+template <typename X, typename T>
+void prefill(const AttentionTask& task, const CudaQueue& queue) {
+  const int64_t group = task.num_heads / task.num_kv_heads;
+  const int64_t of_a_sequence = (task.max_query_rows * group + kTileQueries - 1) / kTileQueries;
+  const int64_t of_all = task.num_tokens * group / kTileQueries + task.num_sequences;
+  const int64_t num_tiles = min(of_all, of_a_sequence * task.num_sequences);
+  const size_t shared_bytes =
+      sizeof(Shared<T>) -
+      static_cast<size_t>(kStages - num_stages(queue.architecture)) * kTileBlocks * T::kBlockBytes;
+  launch(queue, "paged_attention (prefill)",
+         {.grid = dim3(static_cast<unsigned>(task.num_kv_heads), static_cast<unsigned>(num_tiles)),
+          .block = kThreads,
+          .shared_bytes = shared_bytes},
+         Overlap::kWithPredecessor, prefill_kernel<X, T>, task);
+}
+
+template <typename X, typename Cache>
+void prefill_by_dim(const AttentionTask& task, const CudaQueue& queue) {
+  if (task.head_dim == 128) return prefill<X, Tiles<Cache, 128>>(task, queue);
+  prefill<X, Tiles<Cache, 64>>(task, queue);
+}
+
+template <typename X>
+void prefill_bytes(const AttentionTask& task, const CudaQueue& queue) {
+  if (task.cache_type == Element::kI8) return prefill_by_dim<X, int8_t>(task, queue);
+  prefill_by_dim<X, __nv_fp8_e4m3>(task, queue);
+}
+
+}  // namespace
+
+void prefill_attention(const AttentionTask& task, const CudaQueue& queue) {
+  if (task.cache_type == Element::kBF16) {
+    return prefill_by_dim<__nv_bfloat16, __nv_bfloat16>(task, queue);
+  }
+  if (task.cache_type == Element::kF16) return prefill_by_dim<__half, __half>(task, queue);
+  if (task.activation_type == Element::kF16) return prefill_bytes<__half>(task, queue);
+  prefill_bytes<__nv_bfloat16>(task, queue);
+}
+
+}  // namespace fathom::kernels::cuda
