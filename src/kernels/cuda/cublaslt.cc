@@ -154,7 +154,7 @@ Library::Library() {
   void* library = nullptr;
   for (const char* const name : {"libcublasLt.so.13", "/usr/local/cuda/lib64/libcublasLt.so.13",
                                  "libcublasLt.so.12", "/usr/local/cuda/lib64/libcublasLt.so.12"}) {
-    if (library == nullptr) library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
   }
   if (library == nullptr) {
     problem_ =

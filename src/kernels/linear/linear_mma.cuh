@@ -9,16 +9,19 @@
 
 namespace fathom::kernels::cuda {
 
-// W goes through shared memory in chunks of 128 bytes of each row.
-inline constexpr int kChunkBytes = 128;
-inline constexpr int kChunkUnits = kChunkBytes / 16;
+// A stage holds 256 bytes of each weight row: four parts of 64 bytes. A sum is four chains, one for
+// each part of the stages in turn, added up in the order of the parts. This, and nothing about
+// tiles, is the order of linear's batch-invariant sums.
+inline constexpr int kParts = 4;
+inline constexpr int kStageRowBytes = 256;
+inline constexpr int kStageRowUnits = kStageRowBytes / 16;
 
 template <typename X, typename W>
 struct Fragments {
   static constexpr int kXUnitsPerWUnit = sizeof(X) / sizeof(W);  // 1, or 2 with fp8 weights
   static constexpr int kSteps = 2 * kXUnitsPerWUnit;             // k16 products in a weight unit
-  static constexpr int kChunkXUnits = kChunkUnits * kXUnitsPerWUnit;
-  static constexpr int kChunkIn = kChunkBytes / sizeof(W);  // elements of `in`
+  static constexpr int kStageXUnits = kStageRowUnits * kXUnitsPerWUnit;
+  static constexpr int kStageIn = kStageRowBytes / sizeof(W);  // elements of `in`
 
   // Where a unit of a row lies: quarter-warps that read two neighbouring rows meet no bank twice.
   __device__ static int w_place(int row, int unit) { return unit ^ ((row & 1) << 2); }
