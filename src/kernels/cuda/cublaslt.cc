@@ -140,7 +140,9 @@ class Library {
 
   template <typename T>
   bool set(lt::OperationHandle operation, int attribute, const T& value) const {
-    return api_.operation_set(operation, attribute, &value, sizeof(value)) == 0;
+    // A pointer is a value here, too.
+    return api_.operation_set(operation, attribute, static_cast<const void*>(&value),
+                              sizeof(value)) == 0;
   }
 
   lt::Api api_{};

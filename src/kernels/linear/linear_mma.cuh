@@ -5,6 +5,8 @@
 // operands agree. So all of shared memory is read in 16-byte units, and weights need no packing.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/linear/linear_cuda.cuh"
 
 namespace fathom::kernels::cuda {
@@ -83,10 +85,14 @@ __device__ inline void multiply_add<__half>(float (&sums)[4], const uint32_t (&w
 // Two neighbouring fp8 of four (0: the lower two) as two X, exactly.
 template <typename X, int kHalf>
 __device__ inline uint32_t widen_pair(uint32_t four) {
-  if constexpr (sizeof(X) == 2 && std::is_same_v<X, __half>) {
+  if constexpr (std::is_same_v<X, __half>) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 890
+    return 0;  // never run: fp8 is for those that convert it in hardware
+#else
     const auto pair = static_cast<__nv_fp8x2_storage_t>(kHalf == 0 ? four : four >> 16);
     const __half2_raw halves = __nv_cvt_fp8x2_to_halfraw2(pair, __NV_E4M3);
     return static_cast<uint32_t>(halves.x) | static_cast<uint32_t>(halves.y) << 16;
+#endif
   } else {
     // Sign, exponent and mantissa moved to bf16's places are the value times 2^-120.
     const uint32_t spread = __byte_perm(four, 0, kHalf == 0 ? 0x1404 : 0x3424);
