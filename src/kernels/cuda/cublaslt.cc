@@ -140,7 +140,9 @@ class Library {
 
   template <typename T>
   bool set(lt::OperationHandle operation, int attribute, const T& value) const {
-    return api_.operation_set(operation, attribute, &value, sizeof(value)) == 0;
+    // A pointer is a value here, too.
+    return api_.operation_set(operation, attribute, static_cast<const void*>(&value),
+                              sizeof(value)) == 0;
   }
 
   lt::Api api_{};
@@ -154,7 +156,7 @@ Library::Library() {
   void* library = nullptr;
   for (const char* const name : {"libcublasLt.so.13", "/usr/local/cuda/lib64/libcublasLt.so.13",
                                  "libcublasLt.so.12", "/usr/local/cuda/lib64/libcublasLt.so.12"}) {
-    if (library == nullptr) library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) library = ::dlopen(name, RTLD_LAZY | RTLD_LOCAL);
   }
   if (library == nullptr) {
     problem_ =

@@ -17,9 +17,8 @@ using tensor::DType;
 
 namespace {
 
-// Where parts of sums meet, what the library of matrix products may use, and as much again for its
-// products in pieces.
-constexpr std::int64_t kCudaScratchBytes = (std::int64_t{64} << 20) + (std::int64_t{64} << 10);
+// What the library of matrix products may use, and as much again for its products in pieces.
+constexpr std::int64_t kCudaScratchBytes = std::int64_t{64} << 20;
 
 void check_types(const LinearArgs& args, const LinearBlock& block, bool cuda) {
   const DType x = args.x.dtype;

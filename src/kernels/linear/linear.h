@@ -10,10 +10,9 @@
 //   max|x| / 448 of its row), unless batch_invariant.
 // accumulate: y += x W^T + b; y is f32 then.
 // Order: an output's sum runs over `in` in an order that depends on `in` alone, so a row of y has
-//   the same bits whatever else is in the batch. On CUDA it depends on the GPU's model, W's shape,
-//   types and alignment, and the workspace's size too, and this holds only with batch_invariant or
-//   for up to 8 tokens; else the order also depends on num_tokens and on what prepare_linear()
-//   measured, and is the same from call to call within a process.
+//   the same bits whatever else is in the batch. On CUDA this holds with batch_invariant, and
+//   always for up to 8 tokens; else the order also depends on num_tokens and on what
+//   prepare_linear() measured, and is the same from call to call within a process.
 // Cost: 2 * num_tokens * in * out FLOP; reads W once for every block of token rows. Fast on CUDA
 //   if x, W and y lie at multiples of 16 bytes, and so does each of their rows.
 // Tolerance: |error| <= 4 * in * 2^-24 * sum |x w| in f32; bf16 outputs are rounded once more.
@@ -83,7 +82,7 @@ struct LinearShape {
 // Makes the device ready for linear(): to be called before the first call on it. On CUDA it opens
 // cuBLASLt, and the error says what to install if it is missing. Then it times the algorithms of
 // each shape with 16, 32, 64, ... tokens up to max_tokens and remembers the fastest for the
-// process's life; this takes about 0.1 s a shape and up to 1 GiB of device memory meanwhile, and is
+// process's life; this takes about 0.2 s a shape and up to 1 GiB of device memory meanwhile, and is
 // left out where that is not there. Nothing to do on the CPU. Thread-safe.
 base::Result<void> prepare_linear(device::Device& device, std::span<const LinearShape> shapes = {},
                                   std::int64_t max_tokens = 0);

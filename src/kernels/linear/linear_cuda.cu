@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kThreads = 256;
 // Where nothing was measured: as on an H200 with the shapes of a 7B model.
-constexpr int64_t kStreamedTokens = 64;
+constexpr int64_t kStreamedTokens = 16;
 // Up to so many the bits are the same: always streamed, and x stays unquantized.
 constexpr int64_t kSameBitsTokens = 8;
 
@@ -41,6 +41,17 @@ void add_bias(LinearTask task, const CudaQueue& queue) {
   task.x_scales = nullptr;
   task.accumulate = false;  // what was there is in y already
   finish(task, task.y, task.y_type, task.y_stride, queue);
+}
+
+// The token rows [first, first + count) of a task.
+LinearTask some_tokens(LinearTask task, int64_t first, int64_t count) {
+  const int64_t x_bytes = bytes_of(task.x_type);
+  const int64_t y_bytes = bytes_of(task.y_type);
+  task.x = static_cast<const char*>(task.x) + first * task.in * x_bytes;
+  task.y = static_cast<char*>(task.y) + first * task.y_stride * y_bytes;
+  if (task.x_scales != nullptr) task.x_scales += first;
+  task.num_tokens = count;
+  return task;
 }
 
 // Where the library has no products with a scale for each row: plain sums into the workspace, as
@@ -96,30 +107,15 @@ bool quantize(LinearTask& task, const CudaQueue& queue) {
 
 void linear_invariant(const LinearTask& task, const CudaQueue& queue) {
   if (!fits_linear_stream(task, queue)) return linear_plain(task, queue);
-  linear_stream(task, queue);
+  if (task.num_tokens <= kMaxStreamTokens) return linear_stream(task, queue);
+  linear_tiles(task, queue);
 }
 
 }  // namespace
 
-LinearTask some_tokens(LinearTask task, int64_t first, int64_t count) {
-  const int64_t x_bytes = bytes_of(task.x_type);
-  const int64_t y_bytes = bytes_of(task.y_type);
-  task.x = static_cast<const char*>(task.x) + first * task.in * x_bytes;
-  task.y = static_cast<char*>(task.y) + first * task.y_stride * y_bytes;
-  if (task.x_scales != nullptr) task.x_scales += first;
-  task.num_tokens = count;
-  return task;
-}
-
 bool linear_by_library(const LinearTask& task, const LinearChoice* choice, const CudaQueue& queue) {
   const lt::Algorithm* const algorithm = choice == nullptr ? nullptr : &choice->algorithm;
   LinearTask product = task;
-  if (task.workspace_bytes > kArrivalBytes) {
-    product.workspace = static_cast<char*>(task.workspace) + kArrivalBytes;
-    product.workspace_bytes -= kArrivalBytes;
-  } else {
-    product.workspace_bytes = 0;
-  }
   if (task.w_type == Element::kF8E4M3 && task.x_type != Element::kF8E4M3 &&
       !quantize(product, queue)) {
     return false;

@@ -11,18 +11,14 @@ namespace fathom::kernels::cuda {
 // for few tokens; its bits do not depend on the batch.
 void linear_plain(const LinearTask& task, const CudaQueue& queue);
 
-// Tensor cores fed from memory through a ring of stages in shared memory; W is read once for each
-// kMaxStreamTokens tokens. sm_80+, W and x of at most 16 bits, rows of 16-byte units. Its bits do
-// not depend on the batch.
+// Tensor cores fed from memory through a ring of stages in shared memory; W is read once, for up to
+// kMaxStreamTokens tokens. sm_80+, W and x of at most 16 bits, rows of 16-byte units. Its bits
+// depend neither on the batch nor on which of the two is taken.
 inline constexpr int64_t kMaxStreamTokens = 64;
 bool fits_linear_stream(const LinearTask& task, const CudaQueue& queue);
 void linear_stream(const LinearTask& task, const CudaQueue& queue);
-
-// The workspace's start belongs to linear_stream() alone: see StreamMeeting. Zero at first.
-inline constexpr int64_t kArrivalBytes = int64_t{64} << 10;
-
-// The token rows [first, first + count) of a task.
-LinearTask some_tokens(LinearTask task, int64_t first, int64_t count);
+// The same sums in the same order, in tiles for many tokens.
+void linear_tiles(const LinearTask& task, const CudaQueue& queue);
 
 // By cuBLASLt, then what it could not do itself. False if it has no algorithm; nothing is enqueued.
 struct LinearChoice;

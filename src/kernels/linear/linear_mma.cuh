@@ -5,20 +5,25 @@
 // operands agree. So all of shared memory is read in 16-byte units, and weights need no packing.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/linear/linear_cuda.cuh"
 
 namespace fathom::kernels::cuda {
 
-// W goes through shared memory in chunks of 128 bytes of each row.
-inline constexpr int kChunkBytes = 128;
-inline constexpr int kChunkUnits = kChunkBytes / 16;
+// A stage holds 256 bytes of each weight row: four parts of 64 bytes. A sum is four chains, one for
+// each part of the stages in turn, added up in the order of the parts. This, and nothing about
+// tiles, is the order of linear's batch-invariant sums.
+inline constexpr int kParts = 4;
+inline constexpr int kStageRowBytes = 256;
+inline constexpr int kStageRowUnits = kStageRowBytes / 16;
 
 template <typename X, typename W>
 struct Fragments {
   static constexpr int kXUnitsPerWUnit = sizeof(X) / sizeof(W);  // 1, or 2 with fp8 weights
   static constexpr int kSteps = 2 * kXUnitsPerWUnit;             // k16 products in a weight unit
-  static constexpr int kChunkXUnits = kChunkUnits * kXUnitsPerWUnit;
-  static constexpr int kChunkIn = kChunkBytes / sizeof(W);  // elements of `in`
+  static constexpr int kStageXUnits = kStageRowUnits * kXUnitsPerWUnit;
+  static constexpr int kStageIn = kStageRowBytes / sizeof(W);  // elements of `in`
 
   // Where a unit of a row lies: quarter-warps that read two neighbouring rows meet no bank twice.
   __device__ static int w_place(int row, int unit) { return unit ^ ((row & 1) << 2); }
@@ -80,10 +85,14 @@ __device__ inline void multiply_add<__half>(float (&sums)[4], const uint32_t (&w
 // Two neighbouring fp8 of four (0: the lower two) as two X, exactly.
 template <typename X, int kHalf>
 __device__ inline uint32_t widen_pair(uint32_t four) {
-  if constexpr (sizeof(X) == 2 && std::is_same_v<X, __half>) {
+  if constexpr (std::is_same_v<X, __half>) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 890
+    return 0;  // never run: fp8 is for those that convert it in hardware
+#else
     const auto pair = static_cast<__nv_fp8x2_storage_t>(kHalf == 0 ? four : four >> 16);
     const __half2_raw halves = __nv_cvt_fp8x2_to_halfraw2(pair, __NV_E4M3);
     return static_cast<uint32_t>(halves.x) | static_cast<uint32_t>(halves.y) << 16;
+#endif
   } else {
     // Sign, exponent and mantissa moved to bf16's places are the value times 2^-120.
     const uint32_t spread = __byte_perm(four, 0, kHalf == 0 ? 0x1404 : 0x3424);

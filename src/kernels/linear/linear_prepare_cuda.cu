@@ -13,9 +13,11 @@ namespace {
 // More than any second-level cache, so that weights are read from memory as in a step.
 constexpr int64_t kWeightBytes = int64_t{256} << 20;
 constexpr int kMaxAlgorithms = 8;
-constexpr int kRepeats = 5;
-// As in a step: one after another, with other weights each time.
+constexpr int kRepeats = 3;
+// As in a step: one after another, with other weights each time. From kLongTokens on, one run lasts
+// long enough.
 constexpr int kRunsPerRepeat = 6;
+constexpr int64_t kLongTokens = 256;
 // A later candidate must be faster by so much, or noise would decide.
 constexpr float kMargin = 0.97F;
 
@@ -58,15 +60,13 @@ class Trials {
         x_bytes_(round_up(max_tokens * shape.in * bytes_of(shape.x_type))),
         y_bytes_(round_up(max_tokens * shape.out * bytes_of(shape.y_type))),
         scale_bytes_(round_up(std::max(shape.out, max_tokens) * 4)),
-        workspace_bytes_(kArrivalBytes + 2 * kMaxCublasltWorkspaceBytes +
-                         round_up(max_tokens * (shape.in + 4))),
+        workspace_bytes_(2 * kMaxCublasltWorkspaceBytes + round_up(max_tokens * (shape.in + 4))),
         memory_(num_matrices_ * matrix_bytes_ + x_bytes_ + y_bytes_ + scale_bytes_ +
                 workspace_bytes_) {
     if (memory_.data() == nullptr) return;
     fill_bytes<<<1024, 256, 0, stream()>>>(memory_.data(),
                                            num_matrices_ * matrix_bytes_ + x_bytes_);
     cudaMemsetAsync(scales(), 0x3C, static_cast<size_t>(scale_bytes_), stream());  // 0.0115
-    cudaMemsetAsync(workspace(), 0, static_cast<size_t>(kArrivalBytes), stream());
     cudaEventCreate(&start_);
     cudaEventCreate(&end_);
   }
@@ -125,9 +125,10 @@ LinearTask Trials::task(int64_t tokens) const {
 template <typename F>
 float Trials::time(LinearTask task, F&& enqueue) {
   std::vector<float> times;
+  const int num_runs = task.num_tokens < kLongTokens ? kRunsPerRepeat : 1;
   for (int i = 0; i <= kRepeats; ++i) {
     cudaEventRecord(start_, stream());
-    for (int run = 0; run < kRunsPerRepeat; ++run) {
+    for (int run = 0; run < num_runs; ++run) {
       task.w = memory_.data() + turn_++ % num_matrices_ * matrix_bytes_;
       if (!enqueue(task)) return std::numeric_limits<float>::infinity();
     }

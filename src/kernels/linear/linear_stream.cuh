@@ -1,279 +1,194 @@
-// The streaming kernel of linear, for up to 64 tokens: about one block a multiprocessor, each with
-// an equal share of W, which arrives in a ring of stages in shared memory far ahead of its use.
-//
-// W is cut into tiles of 128 rows, and those into chunks of 128 bytes a row. The chunks of all
-// tiles, one tile after another, are dealt to the blocks in equal spans. Where a tile falls into
-// several spans, its parts' sums meet in the workspace, and whoever comes last adds them in the
-// order of `in`. Which part is whose follows from W's shape and the number of blocks, so the order
-// of an output's sum does, too.
+// The streaming kernel of linear, for up to 64 tokens: a block owns some weight rows and runs along
+// all of `in`, its stages of W and x arriving in a ring ahead of it.
 #pragma once
 
 #include "kernels/linear/linear_mma.cuh"
 
 namespace fathom::kernels::cuda {
 
-inline constexpr int kTileRows = 128;
-inline constexpr int kStreamWarps = kTileRows / 16;
-inline constexpr int kStreamThreads = kStreamWarps * kWarpThreads;
-inline constexpr int kMaxColumns = static_cast<int>(kMaxStreamTokens) / 8;
-
-// Where parts of tiles meet; null pointers where every tile has one block for itself.
-struct StreamMeeting {
-  float4* sums = nullptr;        // [2 * blocks, columns, kStreamThreads]
-  unsigned* arrivals = nullptr;  // [tiles], zero before and after
-};
-
-// kColumns groups of 8 tokens.
-template <typename XType, typename WType, int kColumnCount, int kStageCount>
+// Warps: kParts for each of kRowWarps groups of 16 * kRowTiles rows; kColumns groups of 8 tokens.
+template <typename XType, typename WType, int kRowTileCount, int kRowWarpCount, int kColumnCount,
+          int kStageCount, int kMinBlockCount = 1>
 struct StreamShape {
   using X = XType;
   using W = WType;
   using Units = Fragments<X, W>;
+  static constexpr int kRowTiles = kRowTileCount;
+  static constexpr int kRowWarps = kRowWarpCount;
   static constexpr int kColumns = kColumnCount;
   static constexpr int kStages = kStageCount;
-  static constexpr int kWUnits = kTileRows * kChunkUnits;
-  static constexpr int kXUnits = 8 * kColumns * Units::kChunkXUnits;
+  static constexpr int kMinBlocks = kMinBlockCount;
+  static constexpr int kThreads = kWarpThreads * kParts * kRowWarps;
+  static constexpr int kRows = 16 * kRowTiles * kRowWarps;
+  static constexpr int kTokens = 8 * kColumns;
+  static constexpr int kWUnits = kRows * kStageRowUnits;
+  static constexpr int kXUnits = kTokens * Units::kStageXUnits;
   static constexpr int kStageUnits = kWUnits + kXUnits;
-  static constexpr int kSharedBytes = kStages * kStageUnits * 16;
+  // Of the parts' sums at the end: padded so that a warp's stores meet no bank twice.
+  static constexpr int kSumStride = kRows + 4;
+  static constexpr int kSumBytes = kParts * kTokens * kSumStride * 4;
+  static constexpr int kRingBytes = kStages * kStageUnits * 16;
+  static constexpr int kSharedBytes = kRingBytes > kSumBytes ? kRingBytes : kSumBytes;
+  static_assert(kWUnits % kThreads == 0);
 };
 
-// A chunk of a tile.
-struct ChunkPlace {
-  int tile = 0;
-  int chunk = 0;
-
-  __device__ void advance(int num_chunks) {
-    if (++chunk < num_chunks) return;
-    chunk = 0;
-    ++tile;
-  }
-};
-
-// Equal spans of `count` chunks over the grid's blocks.
-class Spans {
+// What a thread copies: the same column of units in every stage.
+template <typename S>
+class StreamCopies {
  public:
-  __device__ explicit Spans(int64_t count) : count_(count) {}
-  __device__ int64_t first(int64_t block) const { return count_ * block / gridDim.x; }
-  __device__ int block_of(int64_t chunk) const {
-    return static_cast<int>(((chunk + 1) * gridDim.x - 1) / count_);
+  __device__ StreamCopies(const LinearTask& task, uint4* ring, int64_t first_row)
+      : task_(task), ring_(ring), first_row_(first_row) {
+    const int row = thread() / kStageRowUnits;
+    w_bytes_ = task.in * static_cast<int64_t>(sizeof(W));
+    w_ = static_cast<const char*>(task.w) + (first_row + row) * w_bytes_ + w_unit() * 16;
+  }
+
+  // Weights do not come from a predecessor.
+  __device__ void copy_w(int stage, int chunk) const {
+    uint4* const target = ring_ + stage * S::kStageUnits;
+    const int64_t offset = static_cast<int64_t>(chunk) * kStageRowBytes;
+    const bool is_inside = offset + w_unit() * 16 < w_bytes_;
+#pragma unroll
+    for (int i = 0; i < S::kWUnits / S::kThreads; ++i) {
+      constexpr int kRowStep = S::kThreads / kStageRowUnits;
+      const int row = thread() / kStageRowUnits + i * kRowStep;
+      const bool is_real = is_inside && first_row_ + row < task_.out;
+      copy_async(target + row * kStageRowUnits + S::Units::w_place(row, w_unit()),
+                 is_real ? w_ + i * kRowStep * w_bytes_ + offset : task_.w, is_real);
+    }
+  }
+
+  __device__ void copy_x(int stage, int chunk) const {
+    uint4* const target = ring_ + stage * S::kStageUnits + S::kWUnits;
+    const int64_t x_bytes = task_.in * static_cast<int64_t>(sizeof(X));
+    const int units = static_cast<int>(task_.num_tokens) * S::Units::kStageXUnits;
+    for (int i = thread(); i < units; i += S::kThreads) {
+      const int token = i / S::Units::kStageXUnits;
+      const int unit = i % S::Units::kStageXUnits;
+      const int64_t offset = (static_cast<int64_t>(chunk) * S::Units::kStageXUnits + unit) * 16;
+      const bool is_real = offset < x_bytes;
+      copy_async(target + token * S::Units::kStageXUnits + S::Units::x_place(token, unit),
+                 static_cast<const char*>(task_.x) + (is_real ? token * x_bytes + offset : 0),
+                 is_real);
+    }
   }
 
  private:
-  int64_t count_;
+  using X = typename S::X;
+  using W = typename S::W;
+  __device__ static int thread() { return static_cast<int>(threadIdx.x); }
+  __device__ static int w_unit() { return thread() % kStageRowUnits; }
+
+  const LinearTask& task_;
+  uint4* ring_;
+  int64_t first_row_;
+  int64_t w_bytes_;
+  const char* w_;
 };
 
+// One warp's part of a stage.
 template <typename S>
-__device__ inline void copy_w(const LinearTask& task, uint4* stage, ChunkPlace place) {
-  constexpr int kRowStep = kStreamThreads / kChunkUnits;
-  const int unit = static_cast<int>(threadIdx.x) % kChunkUnits;
-  const int64_t row_bytes = task.in * static_cast<int64_t>(sizeof(typename S::W));
-  const int64_t offset = static_cast<int64_t>(place.chunk) * kChunkBytes + unit * 16;
-  const int64_t first_row = static_cast<int64_t>(place.tile) * kTileRows;
-#pragma unroll
-  for (int i = 0; i < S::kWUnits / kStreamThreads; ++i) {
-    const int row = static_cast<int>(threadIdx.x) / kChunkUnits + i * kRowStep;
-    const bool is_real = offset < row_bytes && first_row + row < task.out;
-    copy_async(
-        stage + row * kChunkUnits + S::Units::w_place(row, unit),
-        static_cast<const char*>(task.w) + (is_real ? (first_row + row) * row_bytes + offset : 0),
-        is_real);
-  }
-}
-
-template <typename S>
-__device__ inline void copy_x(const LinearTask& task, uint4* stage, ChunkPlace place) {
-  constexpr int kUnits = S::Units::kChunkXUnits;
-  const int64_t row_bytes = task.in * static_cast<int64_t>(sizeof(typename S::X));
-#pragma unroll
-  for (int i = static_cast<int>(threadIdx.x); i < S::kXUnits; i += kStreamThreads) {
-    const int token = i / kUnits;
-    const int unit = i % kUnits;
-    if (token >= task.num_tokens) break;  // columns of no token may hold anything
-    const int64_t offset = (static_cast<int64_t>(place.chunk) * kUnits + unit) * 16;
-    const bool is_real = offset < row_bytes;
-    copy_async(stage + S::kWUnits + token * kUnits + S::Units::x_place(token, unit),
-               static_cast<const char*>(task.x) + (is_real ? token * row_bytes + offset : 0),
-               is_real);
-  }
-}
-
-// A warp's 16 rows of a stage.
-template <typename S>
-__device__ inline void multiply_stage(const uint4* stage, float (&sums)[S::kColumns][4]) {
+__device__ inline void multiply_stage(const uint4* stage,
+                                      float (&sums)[S::kRowTiles][S::kColumns][4]) {
   using Units = typename S::Units;
   constexpr int kPerW = Units::kXUnitsPerWUnit;
+  const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int group = static_cast<int>(threadIdx.x) % kWarpThreads / 4;
-  const int row = static_cast<int>(threadIdx.x) / kWarpThreads * 16 + group;
+  const int unit = warp % kParts * 4 + static_cast<int>(threadIdx.x) % 4;
   const uint4* const x = stage + S::kWUnits;
+  uint4 x_units[S::kColumns][kPerW];
 #pragma unroll
-  for (int half = 0; half < kChunkUnits / 4; ++half) {
-    const int unit = half * 4 + static_cast<int>(threadIdx.x) % 4;
-    uint4 x_units[S::kColumns][kPerW];
+  for (int column = 0; column < S::kColumns; ++column) {
+#pragma unroll
+    for (int i = 0; i < kPerW; ++i) {
+      const int token = column * 8 + group;
+      x_units[column][i] = x[token * Units::kStageXUnits + Units::x_place(token, unit * kPerW + i)];
+    }
+  }
+#pragma unroll
+  for (int tile = 0; tile < S::kRowTiles; ++tile) {
+    const int row = (warp / kParts * S::kRowTiles + tile) * 16 + group;
+    const uint4* const w = stage + row * kStageRowUnits + Units::w_place(row, unit);
+    multiply_units<typename S::X, typename S::W, S::kColumns>(sums[tile], w[0],
+                                                              w[8 * kStageRowUnits], x_units);
+  }
+}
+
+// The parts' sums meet in shared memory, where they are added in order.
+template <typename S>
+__device__ inline void store_sums(const LinearTask& task, float* shared, int64_t first_row,
+                                  const float (&sums)[S::kRowTiles][S::kColumns][4]) {
+  const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
+  const int group = static_cast<int>(threadIdx.x) % kWarpThreads / 4;
+  const int pair = static_cast<int>(threadIdx.x) % 4;
+#pragma unroll
+  for (int tile = 0; tile < S::kRowTiles; ++tile) {
 #pragma unroll
     for (int column = 0; column < S::kColumns; ++column) {
-#pragma unroll
-      for (int i = 0; i < kPerW; ++i) {
-        const int token = column * 8 + group;
-        x_units[column][i] =
-            x[token * Units::kChunkXUnits + Units::x_place(token, unit * kPerW + i)];
-      }
+      const int row = (warp / kParts * S::kRowTiles + tile) * 16 + group;
+      float* const at =
+          shared + (warp % kParts * S::kTokens + column * 8 + pair * 2) * S::kSumStride + row;
+      at[0] = sums[tile][column][0];
+      at[S::kSumStride] = sums[tile][column][1];
+      at[8] = sums[tile][column][2];
+      at[S::kSumStride + 8] = sums[tile][column][3];
     }
-    const uint4* const w = stage + row * kChunkUnits + Units::w_place(row, unit);
-    multiply_units<typename S::X, typename S::W, S::kColumns>(sums, w[0], w[8 * kChunkUnits],
-                                                              x_units);
+  }
+  __syncthreads();
+  const int count = static_cast<int>(task.num_tokens) * S::kRows;
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += S::kThreads) {
+    const int token = i / S::kRows;
+    const int row = i % S::kRows;
+    if (first_row + row >= task.out) continue;
+    const float* const at = shared + token * S::kSumStride + row;
+    float sum = at[0];
+    for (int part = 1; part < kParts; ++part) {
+      sum = __fadd_rn(sum, at[part * S::kTokens * S::kSumStride]);
+    }
+    store_sum(task, token, first_row + row, sum);
   }
 }
 
 template <typename S>
-__device__ inline void store_tile(const LinearTask& task, int tile,
-                                  const float (&sums)[S::kColumns][4]) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  const int64_t first_row = static_cast<int64_t>(tile) * kTileRows +
-                            static_cast<int>(threadIdx.x) / kWarpThreads * 16 + lane / 4;
-#pragma unroll
-  for (int column = 0; column < S::kColumns; ++column) {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int64_t row = first_row + i / 2 * 8;
-      const int token = column * 8 + lane % 4 * 2 + i % 2;
-      if (row < task.out && token < task.num_tokens) store_sum(task, token, row, sums[column][i]);
-    }
-  }
-}
-
-// Leaves this block's part of a tile at the meeting; the last to come stores the tile.
-template <typename S>
-__device__ inline void meet(const LinearTask& task, const StreamMeeting& meeting,
-                            const Spans& spans, int tile, int num_chunks,
-                            float (&sums)[S::kColumns][4]) {
-  __shared__ bool is_last;
-  const int64_t first_chunk = static_cast<int64_t>(tile) * num_chunks;
-  const int first_block = spans.block_of(first_chunk);
-  const int last_block = spans.block_of(first_chunk + num_chunks - 1);
-  // A block has at most two parts: one at its span's start, one at its end.
-  const auto place = [&](int block) {
-    const int part = spans.first(block) >= first_chunk ? 0 : 1;
-    return meeting.sums + (static_cast<int64_t>(2 * block) + part) * S::kColumns * kStreamThreads +
-           threadIdx.x;
-  };
-  float4* const own = place(static_cast<int>(blockIdx.x));
-#pragma unroll
-  for (int column = 0; column < S::kColumns; ++column) {
-    own[column * kStreamThreads] =
-        make_float4(sums[column][0], sums[column][1], sums[column][2], sums[column][3]);
-  }
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) {
-    is_last =
-        atomicAdd(meeting.arrivals + tile, 1U) == static_cast<unsigned>(last_block - first_block);
-    if (is_last) meeting.arrivals[tile] = 0;
-  }
-  __syncthreads();
-  if (!is_last) return;
-  __threadfence();
-#pragma unroll
-  for (int column = 0; column < S::kColumns; ++column) {
-    for (int i = 0; i < 4; ++i) sums[column][i] = 0;
-  }
-  for (int block = first_block; block <= last_block; ++block) {
-    const float4* const part = place(block);
-#pragma unroll
-    for (int column = 0; column < S::kColumns; ++column) {
-      const float4 sum = __ldcg(part + column * kStreamThreads);
-      sums[column][0] = __fadd_rn(sums[column][0], sum.x);
-      sums[column][1] = __fadd_rn(sums[column][1], sum.y);
-      sums[column][2] = __fadd_rn(sums[column][2], sum.z);
-      sums[column][3] = __fadd_rn(sums[column][3], sum.w);
-    }
-  }
-  store_tile<S>(task, tile, sums);
-}
-
-// Asks the second-level cache for what follows the ring: memory has nothing else to do while the
-// predecessor ends.
-template <int kAheadChunks>
-__device__ inline void prefetch_w(const LinearTask& task, ChunkPlace place, int64_t row_bytes) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  const int64_t row = static_cast<int64_t>(place.tile) * kTileRows + threadIdx.x;
-  const int64_t offset = static_cast<int64_t>(place.chunk) * kChunkBytes;
-  const int64_t rest = row_bytes - offset;
-  const auto bytes =
-      static_cast<uint32_t>(rest < kAheadChunks * kChunkBytes ? rest : kAheadChunks * kChunkBytes);
-  if (threadIdx.x >= kTileRows || row >= task.out || rest <= 0) return;
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(static_cast<const char*>(task.w) +
-                                                                  row * row_bytes + offset),
-               "r"(bytes)
-               : "memory");
-#endif
-}
-
-template <typename S, int kAheadChunks>
-__global__ void __launch_bounds__(kStreamThreads, 2)
-    linear_stream_tiles(const __grid_constant__ LinearTask task, const StreamMeeting meeting) {
+__global__ void __launch_bounds__(S::kThreads, S::kMinBlocks)
+    linear_stream_rows(const __grid_constant__ LinearTask task) {
   extern __shared__ uint4 ring[];
   let_successor_start();
-  const int num_chunks = static_cast<int>((task.in + S::Units::kChunkIn - 1) / S::Units::kChunkIn);
-  const int64_t num_tiles = (task.out + kTileRows - 1) / kTileRows;
-  const Spans spans(num_tiles * num_chunks);
-  const int64_t first = spans.first(blockIdx.x);
-  const int count = static_cast<int>(spans.first(blockIdx.x + 1) - first);
-  ChunkPlace place{static_cast<int>(first / num_chunks), static_cast<int>(first % num_chunks)};
-  ChunkPlace ahead = place;
-  for (int i = 0; i < S::kStages && i < count; ++i, ahead.advance(num_chunks)) {
-    copy_w<S>(task, ring + i * S::kStageUnits, ahead);
-  }
-  if constexpr (kAheadChunks > 0) {
-    if (count > S::kStages) {
-      prefetch_w<kAheadChunks>(task, ahead, task.in * static_cast<int64_t>(sizeof(typename S::W)));
-    }
-  }
+  const int64_t first_row = static_cast<int64_t>(blockIdx.x) * S::kRows;
+  const int num_chunks = static_cast<int>((task.in + S::Units::kStageIn - 1) / S::Units::kStageIn);
+  const StreamCopies<S> copies(task, ring, first_row);
+  for (int i = 0; i < S::kStages && i < num_chunks; ++i) copies.copy_w(i, i);
   wait_for_predecessor();
-  ahead = place;
-  for (int i = 0; i < S::kStages && i < count; ++i, ahead.advance(num_chunks)) {
-    copy_x<S>(task, ring + i * S::kStageUnits, ahead);
-  }
+  for (int i = 0; i < S::kStages && i < num_chunks; ++i) copies.copy_x(i, i);
   commit_copies();
   wait_for_copies<0>();
-  float sums[S::kColumns][4] = {};
+  float sums[S::kRowTiles][S::kColumns][4] = {};
   int stage = 0;
-  int part_chunks = 0;
-  for (int i = 0; i < count; ++i, place.advance(num_chunks)) {
+  for (int chunk = 0; chunk < num_chunks; ++chunk) {
     wait_for_copies<S::kStages - 2>();
     __syncthreads();
     // The stage before is free now, as all warps are past it.
-    if (i > 0 && i - 1 + S::kStages < count) {
-      uint4* const free_stage = ring + (stage == 0 ? S::kStages - 1 : stage - 1) * S::kStageUnits;
-      copy_w<S>(task, free_stage, ahead);
-      copy_x<S>(task, free_stage, ahead);
-      ahead.advance(num_chunks);
+    const int next = chunk - 1 + S::kStages;
+    if (chunk > 0 && next < num_chunks) {
+      const int free_stage = stage == 0 ? S::kStages - 1 : stage - 1;
+      copies.copy_w(free_stage, next);
+      copies.copy_x(free_stage, next);
     }
     commit_copies();
     multiply_stage<S>(ring + stage * S::kStageUnits, sums);
     stage = stage + 1 == S::kStages ? 0 : stage + 1;
-    ++part_chunks;
-    if (place.chunk + 1 < num_chunks && i + 1 < count) continue;
-    if (part_chunks == num_chunks) {
-      store_tile<S>(task, place.tile, sums);
-    } else {
-      meet<S>(task, meeting, spans, place.tile, num_chunks, sums);
-    }
-    part_chunks = 0;
-#pragma unroll
-    for (int column = 0; column < S::kColumns; ++column) {
-      for (int k = 0; k < 4; ++k) sums[column][k] = 0;
-    }
   }
+  wait_for_copies<0>();
+  __syncthreads();
+  store_sums<S>(task, reinterpret_cast<float*>(ring), first_row, sums);
 }
 
-template <typename S, int kAheadChunks>
-void launch_stream(const LinearTask& task, const StreamMeeting& meeting, int64_t num_blocks,
-                   const CudaQueue& queue) {
+template <typename S>
+void launch_stream(const LinearTask& task, const CudaQueue& queue) {
+  const auto grid = static_cast<unsigned>((task.out + S::kRows - 1) / S::kRows);
   launch(queue, "linear, streamed",
-         {.grid = static_cast<unsigned>(num_blocks),
-          .block = kStreamThreads,
-          .shared_bytes = S::kSharedBytes},
-         Overlap::kWithPredecessor, linear_stream_tiles<S, kAheadChunks>, task, meeting);
+         {.grid = grid, .block = S::kThreads, .shared_bytes = S::kSharedBytes},
+         Overlap::kWithPredecessor, linear_stream_rows<S>, task);
 }
 
 }  // namespace fathom::kernels::cuda
