@@ -99,7 +99,7 @@ TEST_F(ShapeBenchTest, RefusesWhatItCannotMeasure) {
   EXPECT_THAT(refusal([](auto& o) { o.prompt_tokens = 1 << 20; }), HasSubstr("--prompt"));
   EXPECT_THAT(refusal([](auto& o) { o.batches = {1, 0}; }), HasSubstr("--batch"));
   EXPECT_THAT(refusal([](auto& o) { o.spec.num_layers = 0; }), HasSubstr("--layers"));
-  EXPECT_THAT(refusal([](auto& o) { o.spec.num_layers = 1 << 20; }), HasSubstr("MiB"));
+  EXPECT_THAT(refusal([](auto& o) { o.spec.vocab_rows = 1 << 26; }), HasSubstr("MiB"));
   EXPECT_THAT(refusal([](auto& o) { o.batches = {1 << 24}; }), HasSubstr("KV cache"));
 }
 
