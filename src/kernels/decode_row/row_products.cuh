@@ -166,6 +166,9 @@ class WeightConsumer {
     const uint32_t own_row = 2 * threadIdx.x;  // of warp 0, within a block
     const uint32_t stage_rows = matrix.stage_rows;
     const uint32_t stage_bytes = stage_rows * matrix.row_bytes;
+    // Slots 0 and 2, 1 and 3 of a stage of pairs are a pair each.
+    const uint32_t slot = own_lane() / kColumnLanes % 4;
+    four_sums_place_ = matrix.pair_stride == 0 ? slot : slot % 2 * 2 + slot / 2;
     for (uint32_t first = 0; first < num_rows; first += kBlockRows) {
       const uint32_t end = min(first + kBlockRows, num_rows);
       const bool finishes = threadIdx.x < kWarpThreads && first + own_row < end;
@@ -247,7 +250,7 @@ class WeightConsumer {
     __syncwarp();
     if (own_lane() == 0) arrive(&barriers_.empty[places_.index()]);
     if constexpr (kSets == 1) {
-      leave_four_sums(sums[0][0] + sums[0][3], partials);
+      leave_four_sums(sums[0][0] + sums[0][3], partials + four_sums_place_);
     } else {
       const int set = own_lane() / 16;  // of one row's parts
       leave_sums(stage_rows,
@@ -258,10 +261,10 @@ class WeightConsumer {
 
   // Of stages of 4 rows: row r has its sums in the lanes 4 r + r % 2 and, for the other part, 16
   // lanes further with t the other one of 0 and 1.
-  __device__ static void leave_four_sums(float sum, float* partials) {
+  __device__ static void leave_four_sums(float sum, float* place) {
     const uint32_t lane = own_lane();
     sum += __shfl_sync(0xFFFFFFFFU, sum, static_cast<int>((lane ^ 1) + 16));
-    if (lane < 16 && lane % 4 == lane / 4 % 2) partials[lane / 4] = sum;
+    if (lane < 16 && lane % 4 == lane / 4 % 2) *place = sum;
   }
 
   // Of stages of 1, 2 or 4 rows: part p of a row has its sum where t = p % 4.
@@ -283,6 +286,7 @@ class WeightConsumer {
   PartialSums& partials_;
   StagePlaces places_;
   uint32_t buffer_ = 0;
+  uint32_t four_sums_place_ = 0;  // of the lane's row in a stage of four
 };
 
 }  // namespace fathom::kernels::cuda

@@ -99,13 +99,17 @@ __device__ inline UnitRange own_units(const DecodeRowMatrix& matrix, uint32_t la
           matrix.units_each + (place < matrix.units_rest ? 1U : 0U)};
 }
 
-// Row `index` of this block's rows as a row of the matrix.
+// The row of a unit, or the first of its pair.
+__device__ inline uint32_t first_row_of(const DecodeRowMatrix& matrix, uint32_t unit) {
+  const uint32_t low = unit & ((1U << matrix.pair_shift) - 1);
+  return 2 * (unit - low) + low;
+}
+
+// Row `index` of this block's rows as a row of the matrix; the rows of a pair follow each other.
 __device__ inline uint32_t row_of(const DecodeRowMatrix& matrix, const UnitRange& units,
                                   uint32_t index) {
   if (matrix.pair_stride == 0) return units.first + index;
-  const uint32_t unit = units.first + index / 2;
-  const uint32_t low = unit & ((1U << matrix.pair_shift) - 1);
-  return 2 * (unit - low) + low + index % 2 * matrix.pair_stride;
+  return first_row_of(matrix, units.first + index / 2) + index % 2 * matrix.pair_stride;
 }
 
 __device__ inline uint32_t num_rows_of(const DecodeRowMatrix& matrix, const UnitRange& units) {
@@ -147,7 +151,7 @@ class StagePlaces {
   uint32_t end_ = 0;
 };
 
-// The producer: one warp, whose lanes copy a row each.
+// The producer: one warp, all of whose lanes wait, and some copy.
 class WeightProducer {
  public:
   __device__ WeightProducer(char* ring, uint32_t ring_bytes, StreamBarriers& barriers)
@@ -160,26 +164,49 @@ class WeightProducer {
 
   __device__ void copy_matrix(const DecodeRowMatrix& matrix, const void* weights, uint32_t layer) {
     const UnitRange units = own_units(matrix, layer);
-    const uint32_t num_rows = num_rows_of(matrix, units);
     const uint32_t row_bytes = matrix.row_bytes;
-    const uint32_t stage_rows = matrix.stage_rows;
-    const uint32_t own_offset = lane_ * row_bytes;
+    const uint32_t stage_bytes = matrix.stage_rows * row_bytes;
+    const uint32_t stage_units =
+        matrix.pair_stride == 0 ? matrix.stage_rows : matrix.stage_rows / 2;
     const auto* base = static_cast<const char*>(weights);
-    for (uint32_t first = 0; first < num_rows; first += stage_rows) {
-      const uint32_t num_copied = min(stage_rows, num_rows - first);
-      const char* from =
-          base + static_cast<uint64_t>(row_of(matrix, units, first + lane_)) * row_bytes;
-      places_.next(stage_rows * row_bytes);
-      wait_for_space(stage_rows * row_bytes);
+    for (uint32_t first = 0; first < units.count; first += stage_units) {
+      const uint32_t count = min(stage_units, units.count - first);
+      const Run run = own_run(matrix, units.first + first, count);
+      const char* from = base + static_cast<uint64_t>(run.row) * row_bytes;
+      places_.next(stage_bytes);
+      wait_for_space(stage_bytes);
       uint64_t* full = &barriers_.full[places_.index()];
-      if (lane_ == 0) arrive_expecting(full, num_copied * row_bytes);
-      if (lane_ < num_copied) {
-        copy_to_shared(ring_ + places_.offset() + own_offset, from, row_bytes, full, policy_);
+      if (lane_ == 0) {
+        arrive_expecting(full, (matrix.pair_stride == 0 ? count : 2 * count) * row_bytes);
+      }
+      if (run.num_rows > 0) {
+        copy_to_shared(ring_ + places_.offset() + run.slot * row_bytes, from,
+                       run.num_rows * row_bytes, full, policy_);
       }
     }
   }
 
  private:
+  // Rows that follow each other in the matrix and in the stage, which the lane copies at once.
+  struct Run {
+    uint32_t row;
+    uint32_t slot;
+    uint32_t num_rows;
+  };
+
+  // Of a stage with units `first` to first + count - 1. Pairs come two a stage, first rows first;
+  // two units whose rows do not follow each other, at the end of a head's half, are copied alone.
+  __device__ Run own_run(const DecodeRowMatrix& matrix, uint32_t first, uint32_t count) const {
+    if (matrix.pair_stride == 0) return {first, 0, lane_ == 0 ? count : 0};
+    const uint32_t in_stage = lane_ / 2;
+    const uint32_t is_second = lane_ % 2;
+    const bool is_joined =
+        count == 2 && first_row_of(matrix, first) + 1 == first_row_of(matrix, first + 1);
+    const bool copies = in_stage < (is_joined ? 1 : count);
+    return {first_row_of(matrix, first + in_stage) + is_second * matrix.pair_stride,
+            2 * is_second + in_stage, copies ? (is_joined ? 2U : 1U) : 0U};
+  }
+
   // Waits until the stages that lie where this one goes have been given back.
   __device__ void wait_for_space(uint32_t num_bytes) {
     if (lane_ == places_.index()) own_start_ = places_.end() - num_bytes;
