@@ -8,6 +8,8 @@ namespace fathom::kernels {
 namespace cuda {
 void decode_row(const DecodeRowTask&, const CudaQueue&);
 void linear(const LinearTask&, const CudaQueue&);
+const char* prepare_linear(const LinearShapeTask* shapes, int num_shapes, int64_t max_tokens,
+                           const CudaQueue&);
 void silu_mul(const SiluMulTask&, const CudaQueue&);
 void read_sum(const ReadSumTask&, const CudaQueue&);
 void rope_kv_append(const RopeTask&, const CudaQueue&);
@@ -33,6 +35,7 @@ const CudaKernels& cuda_kernels() {
   static constexpr CudaKernels kTable{
       .decode_row = cuda::decode_row,
       .linear = cuda::linear,
+      .prepare_linear = cuda::prepare_linear,
       .silu_mul = cuda::silu_mul,
       .read_sum = cuda::read_sum,
       .rope_kv_append = cuda::rope_kv_append,
