@@ -50,6 +50,12 @@ TEST_F(EngineFeatures, PrefixCacheChangesNothingButTheWork) {
   expect_idle();
 }
 
+TEST_F(EngineFeatures, AnswersOfOneTokenFillThePrefixCacheToo) {
+  start();
+  EXPECT_EQ(ask(request(kStory, 1))->last.cached_prompt_tokens, 0);
+  EXPECT_GE(ask(request(kStory, 1))->last.cached_prompt_tokens, 16);
+}
+
 TEST_F(EngineFeatures, PausedAnswersAreTheSame) {
   start();
   GenerationRequest asked = request(kStory, 60);

@@ -138,8 +138,9 @@ bool Engine::collect(StepReport& report) {
       accept_embedding(runner_.pooled()[i], runner_.pooled_sum(i));
     }
   }
-  scheduler_.remove_if([](const Sequence& each) { return each.is_over; });
+  // Those that are over, too: the next request may begin as they did.
   for (const SequencePtr& sequence : scheduler_.running()) scheduler_.publish(*sequence);
+  scheduler_.remove_if([](const Sequence& each) { return each.is_over; });
   runner_.clear_results();
   return true;
 }

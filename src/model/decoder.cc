@@ -22,8 +22,9 @@ using tensor::Shape;
 
 namespace {
 
-// Every array starts on its own cache line, so that no two kernels' outputs share one.
-constexpr std::size_t kAlignmentBytes = 64;
+// Every array starts on its own cache line, so that no two kernels' outputs share one; and where
+// cuBLASLt wants its workspace.
+constexpr std::size_t kAlignmentBytes = 256;
 
 // Hands out consecutive arrays of one allocation; with no memory it only adds up their sizes.
 class Planner {
