@@ -66,7 +66,15 @@ __device__ inline void produce(const DecodeRowTask& task, char* ring, StreamBarr
     const DecodeRowLayerTask& pointers = task.layers[layer];
     prefetch_layer(task, pointers, share);
     __syncwarp();
+    const bool is_last = layer + 1 == task.num_layers;
     for (uint32_t i = 0; i < kNumLayerMatrices; ++i) {
+      if (i + 1 < kNumLayerMatrices) {
+        producer.touch(task.matrices[i + 1], pointers.weights[i + 1], layer);
+      } else if (!is_last) {
+        producer.touch(task.matrices[0], task.layers[layer + 1].weights[0], layer + 1);
+      } else {
+        producer.touch(task.matrices[kHeadMatrix], task.head, layer + 1);
+      }
       producer.copy_matrix(task.matrices[i], pointers.weights[i], layer);
     }
   }
