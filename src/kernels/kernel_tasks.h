@@ -306,7 +306,7 @@ struct DecodeRowTask {
   uint32_t block_tokens = 0;  // a power of two
   uint32_t max_blocks = 0;
   uint32_t num_splits = 0;
-  uint32_t ring_bytes = 0;
+  uint32_t ring_bytes = 0;  // of the stream's ring in shared memory; the launch sets it
   float epsilon = 0;
   float scale = 0;  // of the scores
   Element type{}, cache_type{};

@@ -34,17 +34,12 @@ __global__ void __launch_bounds__(kStepThreads, 1)
 #endif
 }
 
-}  // namespace
-uint32_t decode_row_ring_bytes(const CudaQueue& queue) {
-  return (static_cast<uint32_t>(queue.max_shared_bytes) - static_cast<uint32_t>(kStateBytes)) /
-         kRingAlignment * kRingAlignment;
-}
-
-namespace {
 template <typename T, typename C>
 void launch_step(const DecodeRowTask& task, const CudaQueue& queue) {
+  // The ring takes all the shared memory there is.
   DecodeRowTask sized = task;
-  if (sized.ring_bytes == 0) sized.ring_bytes = decode_row_ring_bytes(queue);
+  sized.ring_bytes = (static_cast<uint32_t>(queue.max_shared_bytes) - kStateBytes) /
+                     kRingAlignment * kRingAlignment;
   const LaunchShape shape{.grid = static_cast<unsigned>(queue.num_multiprocessors),
                           .block = kStepThreads,
                           .shared_bytes = kStateBytes + sized.ring_bytes};
