@@ -33,7 +33,7 @@ struct SoftmaxTask {
 
 struct CpuKernels {
   void (*linear)(const LinearTask&, const ParallelFor&);
-  void (*residual_rms_norm)(const RmsNormTask&, const ParallelFor&);
+  void (*rms_norm)(const RmsNormTask&, const ParallelFor&);
   void (*rope_kv_append)(const RopeTask&, const ParallelFor&);
   void (*paged_attention)(const AttentionTask&, const ParallelFor&);
   void (*silu_mul)(const SiluMulTask&, const ParallelFor&);

@@ -40,7 +40,7 @@ struct CudaKernels {
   void (*paged_attention)(const AttentionTask&, const CudaQueue&);
   // Floats of AttentionTask::workspace on a GPU of so many multiprocessors.
   int64_t (*paged_attention_workspace_floats)(int64_t num_multiprocessors, int64_t head_dim);
-  void (*residual_rms_norm)(const RmsNormTask&, const CudaQueue&);
+  void (*rms_norm)(const RmsNormTask&, const CudaQueue&);
   void (*embedding)(const EmbeddingTask&, const CudaQueue&);
   void (*gather_rows)(const GatherRowsTask&, const CudaQueue&);
   void (*feed_tokens)(const FeedTokensTask&, const CudaQueue&);

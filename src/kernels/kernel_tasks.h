@@ -20,8 +20,8 @@ struct LinearTask {
   const void* bias = nullptr;
   const float* w_scales = nullptr;  // [out], of a kF8E4M3 weight
   const float* x_scales = nullptr;  // [num_tokens], of a kF8E4M3 x
-  void* y = nullptr;  // first of `out` columns in rows of y_stride elements
-  void* workspace = nullptr;  // the GPU's alone
+  void* y = nullptr;                // first of `out` columns in rows of y_stride elements
+  void* workspace = nullptr;        // the GPU's alone
   int64_t workspace_bytes = 0;
   int64_t num_tokens = 0;
   int64_t in = 0;
@@ -41,15 +41,14 @@ struct LinearShapeTask {
 };
 
 struct RmsNormTask {
-  float* residual = nullptr;
-  const void* delta = nullptr;  // may be null
+  const float* x = nullptr;
   const void* weight = nullptr;
   void* y = nullptr;
   float* y_scales = nullptr;  // of a kF8E4M3 y
   int64_t num_tokens = 0;
   int64_t hidden = 0;
   float epsilon = 0;
-  Element delta_type{}, weight_type{}, y_type{};
+  Element weight_type{}, y_type{};
 };
 
 struct RopeTask {
@@ -291,12 +290,12 @@ struct DecodeRowTask {
   float* logits = nullptr;
   void* hidden_state = nullptr;
   // Workspace.
-  uint64_t* barrier = nullptr;         // arrivals of all steps; starts as 0
-  float* residual = nullptr;           // [hidden]
-  void* q = nullptr;                   // [num_heads, head_dim]
-  uint64_t* split_sums = nullptr;      // [num_heads, num_splits, head_dim + 2]
-  void* attended = nullptr;            // [num_heads, head_dim]
-  void* gated = nullptr;               // [intermediate]
+  uint64_t* barrier = nullptr;     // arrivals of all steps; starts as 0
+  float* residual = nullptr;       // [hidden]
+  void* q = nullptr;               // [num_heads, head_dim]
+  uint64_t* split_sums = nullptr;  // [num_heads, num_splits, head_dim + 2]
+  void* attended = nullptr;        // [num_heads, head_dim]
+  void* gated = nullptr;           // [intermediate]
   uint32_t num_layers = 0;
   uint32_t hidden = 0;
   uint32_t vocab_rows = 0;

@@ -10,7 +10,8 @@
 #include "kernels/gather_rows/gather_rows.h"
 #include "kernels/linear/linear.h"
 #include "kernels/paged_attention/paged_attention.h"
-#include "kernels/residual_rms_norm/residual_rms_norm.h"
+#include "kernels/quantize_rows/quantize_rows.h"
+#include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope_kv_append/rope_kv_append.h"
 #include "kernels/silu_mul/silu_mul.h"
 
@@ -100,13 +101,14 @@ std::size_t Decoder::plan(const device::Device& device, std::byte* memory) {
   w.selected = planner.place(dtype, {limits_.max_logit_rows, model.hidden_size});
   w.logits = planner.place(DType::kF32, {limits_.max_logit_rows, model.vocab_rows});
   w.cos_sin = planner.place(DType::kF32, {limits_.max_context_tokens, 2, model.head_dim / 2});
-  w.attention = planner.place(
-      DType::kF32, {kernels::paged_attention_workspace_floats(tokens, model.num_heads,
-                                                              model.head_dim, device)});
+  w.attention = planner.place(DType::kF32, {kernels::paged_attention_workspace_floats(
+                                               tokens, model.num_heads, model.head_dim, device)});
   const std::int64_t max_in =
       std::max({model.hidden_size, model.q_size(), model.intermediate_size});
-  w.linear =
-      planner.place(DType::kU8, {kernels::linear_workspace_bytes(device, tokens, max_in)});
+  w.linear = planner.place(DType::kU8, {kernels::linear_workspace_bytes(device, tokens, max_in)});
+  const bool may_quantize = quantizes(tokens);
+  w.quantized = planner.place(DType::kF8E4M3, {may_quantize ? tokens : 0, max_in});
+  w.scales = planner.place(DType::kF32, {may_quantize ? tokens : 0});
   return planner.used_bytes();
 }
 
@@ -157,35 +159,45 @@ void Decoder::forward(const StepInputs& inputs, const KvCache& cache, device::St
                                 .hidden_state = w.normed.first_rows(1)},
                                stream);
   }
-  kernels::embedding({.ids = inputs.ids,
-                      .table = weights_->embedding(),
-                      .y = w.residual.first_rows(tokens)},
-                     stream);
+  kernels::embedding(
+      {.ids = inputs.ids, .table = weights_->embedding(), .y = w.residual.first_rows(tokens)},
+      stream);
   for (std::int64_t i = 0; i < spec().num_layers; ++i) {
     const LayerWeights& layer = weights_->layers()[static_cast<std::size_t>(i)];
-    run_norm(layer.attention_norm, tokens, stream);
     run_attention(layer, cache.layer(i), inputs.batch, stream);
-    run_norm(layer.mlp_norm, tokens, stream);
     run_mlp(layer, tokens, stream);
   }
-  run_norm(weights_->final_norm(), tokens, stream);
+  const MutableView normed = w.normed.first_rows(tokens);
+  run_norm(weights_->final_norm(), {.values = normed, .scales = {}}, stream);
   const MutableView selected = w.selected.first_rows(logit_rows);
-  kernels::gather_rows(
-      {.x = w.normed.first_rows(tokens), .rows = inputs.logit_rows, .y = selected}, stream);
-  run_linear(selected, weights_->head(), logits(logit_rows), stream);
+  kernels::gather_rows({.x = normed, .rows = inputs.logit_rows, .y = selected}, stream);
+  run_linear({.values = selected, .scales = {}}, weights_->head(), logits(logit_rows), stream);
 }
 
-void Decoder::run_norm(const tensor::View& weight, std::int64_t tokens, device::Stream& stream) {
-  kernels::residual_rms_norm({.residual = workspace_.residual.first_rows(tokens),
-                              .weight = weight,
-                              .y = workspace_.normed.first_rows(tokens),
-                              .epsilon = static_cast<float>(spec().rms_norm_eps)},
-                             stream);
+bool Decoder::quantizes(std::int64_t tokens) const {
+  return weights_->layers().front().qkv.blocks[0].weight.dtype == DType::kF8E4M3 &&
+         tokens > kernels::kMaxUnquantizedTokens && limits_.determinism != Determinism::kBatch;
 }
 
-void Decoder::run_linear(const tensor::View& x, const kernels::LinearWeight& weight,
-                         const MutableView& y, device::Stream& stream) {
-  kernels::linear({.x = x,
+Decoder::Rows Decoder::rows_for_product(const MutableView& wide, std::int64_t tokens) const {
+  if (!quantizes(tokens)) return {.values = wide.first_rows(tokens), .scales = {}};
+  return {.values = {workspace_.quantized.data, DType::kF8E4M3, {tokens, wide.shape[1]}},
+          .scales = workspace_.scales.first_rows(tokens)};
+}
+
+void Decoder::run_norm(const tensor::View& weight, const Rows& y, device::Stream& stream) {
+  kernels::rms_norm({.x = workspace_.residual.first_rows(y.values.shape[0]),
+                     .weight = weight,
+                     .y = y.values,
+                     .y_scales = y.scales,
+                     .epsilon = static_cast<float>(spec().rms_norm_eps)},
+                    stream);
+}
+
+void Decoder::run_linear(const Rows& x, const kernels::LinearWeight& weight, const MutableView& y,
+                         device::Stream& stream) {
+  kernels::linear({.x = x.values,
+                   .x_scales = x.scales,
                    .weight = weight,
                    .y = y,
                    .accumulate = y.data == workspace_.residual.data,
@@ -201,7 +213,9 @@ void Decoder::run_attention(const LayerWeights& layer, const kernels::PagedKv& k
   const MutableView qkv = w.qkv.first_rows(tokens);
   const MutableView queries = w.queries.first_rows(tokens);
   const MutableView attended = w.attended.first_rows(tokens);
-  run_linear(w.normed.first_rows(tokens), layer.qkv, qkv, stream);
+  const Rows normed = rows_for_product(w.normed, tokens);
+  run_norm(layer.attention_norm, normed, stream);
+  run_linear(normed, layer.qkv, qkv, stream);
   kernels::rope_kv_append(
       {.qkv = qkv, .cos_sin = w.cos_sin, .batch = batch, .q = queries, .cache = kv}, stream);
   kernels::paged_attention({.q = queries,
@@ -213,15 +227,21 @@ void Decoder::run_attention(const LayerWeights& layer, const kernels::PagedKv& k
                             .batch_invariant = limits_.determinism == Determinism::kBatch},
                            stream);
   const MutableView flat{attended.data, attended.dtype, {tokens, spec().q_size()}};
-  run_linear(flat, layer.attention_output, w.residual.first_rows(tokens), stream);
+  const Rows rows = rows_for_product(flat, tokens);
+  if (quantizes(tokens)) {
+    kernels::quantize_rows({.x = flat, .y = rows.values, .scales = rows.scales}, stream);
+  }
+  run_linear(rows, layer.attention_output, w.residual.first_rows(tokens), stream);
 }
 
 void Decoder::run_mlp(const LayerWeights& layer, std::int64_t tokens, device::Stream& stream) {
   const Workspace& w = workspace_;
   const MutableView gate_up = w.gate_up.first_rows(tokens);
-  const MutableView gated = w.gated.first_rows(tokens);
-  run_linear(w.normed.first_rows(tokens), layer.gate_up, gate_up, stream);
-  kernels::silu_mul({.gate_up = gate_up, .y = gated}, stream);
+  const Rows normed = rows_for_product(w.normed, tokens);
+  run_norm(layer.mlp_norm, normed, stream);
+  run_linear(normed, layer.gate_up, gate_up, stream);
+  const Rows gated = rows_for_product(w.gated, tokens);
+  kernels::silu_mul({.gate_up = gate_up, .y = gated.values, .y_scales = gated.scales}, stream);
   run_linear(gated, layer.down, w.residual.first_rows(tokens), stream);
 }
 

@@ -78,18 +78,27 @@ class Decoder {
 
  private:
   struct Workspace {
-    tensor::MutableView residual;  // f32 [tokens, hidden]
-    tensor::MutableView normed;    // [tokens, hidden]
-    tensor::MutableView qkv;       // [tokens, q_size + 2 * kv_size]
-    tensor::MutableView queries;   // [tokens, num_heads, head_dim]
-    tensor::MutableView attended;  // [tokens, num_heads, head_dim]
-    tensor::MutableView gate_up;   // [tokens, 2 * intermediate]
-    tensor::MutableView gated;     // [tokens, intermediate]
-    tensor::MutableView selected;  // [logit rows, hidden]
-    tensor::MutableView logits;    // f32 [logit rows, vocab_rows]
-    tensor::MutableView cos_sin;   // f32 [max_context, 2, head_dim / 2]
+    tensor::MutableView residual;   // f32 [tokens, hidden]
+    tensor::MutableView normed;     // [tokens, hidden]
+    tensor::MutableView qkv;        // [tokens, q_size + 2 * kv_size]
+    tensor::MutableView queries;    // [tokens, num_heads, head_dim]
+    tensor::MutableView attended;   // [tokens, num_heads, head_dim]
+    tensor::MutableView gate_up;    // [tokens, 2 * intermediate]
+    tensor::MutableView gated;      // [tokens, intermediate]
+    tensor::MutableView selected;   // [logit rows, hidden]
+    tensor::MutableView logits;     // f32 [logit rows, vocab_rows]
+    tensor::MutableView cos_sin;    // f32 [max_context, 2, head_dim / 2]
     tensor::MutableView attention;  // what paged_attention asks for
     tensor::MutableView linear;     // what linear asks for
+    // With fp8 matrices: normed, attended or gated rows as the next product reads them.
+    tensor::MutableView quantized;  // f8_e4m3 [tokens, widest of them]
+    tensor::MutableView scales;     // f32 [tokens]
+  };
+
+  // Values, with a scale for each row if they are in fp8.
+  struct Rows {
+    tensor::MutableView values;
+    tensor::MutableView scales;
   };
 
   Decoder() = default;
@@ -97,12 +106,15 @@ class Decoder {
   std::size_t plan(const device::Device& device, std::byte* memory);
   base::Result<void> prepare(device::Device& device) const;
   kernels::DecodeRowModel row_model(const KvCache& cache) const;
-  // The rows' norms to w.normed.
-  void run_norm(const tensor::View& weight, std::int64_t tokens, device::Stream& stream);
+  // Whether products of so many rows read them in fp8.
+  bool quantizes(std::int64_t tokens) const;
+  // Places for rows that a product reads: in fp8 if it wants them so, else `wide`.
+  Rows rows_for_product(const tensor::MutableView& wide, std::int64_t tokens) const;
+  void run_norm(const tensor::View& weight, const Rows& y, device::Stream& stream);
   // y = x W^T + b; accumulates if y is the residual.
-  void run_linear(const tensor::View& x, const kernels::LinearWeight& weight,
-                  const tensor::MutableView& y, device::Stream& stream);
-  // Both read w.normed and add to w.residual.
+  void run_linear(const Rows& x, const kernels::LinearWeight& weight, const tensor::MutableView& y,
+                  device::Stream& stream);
+  // Both read the residual and add to it.
   void run_attention(const LayerWeights& layer, const kernels::PagedKv& kv,
                      const kernels::RaggedBatch& batch, device::Stream& stream);
   void run_mlp(const LayerWeights& layer, std::int64_t tokens, device::Stream& stream);

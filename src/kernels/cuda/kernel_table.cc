@@ -15,7 +15,7 @@ void read_sum(const ReadSumTask&, const CudaQueue&);
 void rope_kv_append(const RopeTask&, const CudaQueue&);
 void paged_attention(const AttentionTask&, const CudaQueue&);
 int64_t paged_attention_workspace_floats(int64_t num_multiprocessors, int64_t head_dim);
-void residual_rms_norm(const RmsNormTask&, const CudaQueue&);
+void rms_norm(const RmsNormTask&, const CudaQueue&);
 void embedding(const EmbeddingTask&, const CudaQueue&);
 void gather_rows(const GatherRowsTask&, const CudaQueue&);
 void feed_tokens(const FeedTokensTask&, const CudaQueue&);
@@ -41,7 +41,7 @@ const CudaKernels& cuda_kernels() {
       .rope_kv_append = cuda::rope_kv_append,
       .paged_attention = cuda::paged_attention,
       .paged_attention_workspace_floats = cuda::paged_attention_workspace_floats,
-      .residual_rms_norm = cuda::residual_rms_norm,
+      .rms_norm = cuda::rms_norm,
       .embedding = cuda::embedding,
       .gather_rows = cuda::gather_rows,
       .feed_tokens = cuda::feed_tokens,

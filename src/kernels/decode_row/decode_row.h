@@ -2,7 +2,7 @@
 //
 // At one row a model's speed is that of reading its weights. Kernels one after another leave the
 // memory idle while each starts and ends; here one kernel streams the weights of the whole model
-// and computes as they arrive. The result is that of embedding, residual_rms_norm, linear,
+// and computes as they arrive. The result is that of embedding, rms_norm, linear,
 // rope_kv_append, paged_attention and silu_mul composed as model::Decoder does, but that products
 // are not rounded to the activations' type where they are only added to or multiplied further.
 //

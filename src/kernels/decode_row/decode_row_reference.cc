@@ -5,7 +5,7 @@
 #include "kernels/element.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/paged_attention/paged_attention.h"
-#include "kernels/residual_rms_norm/residual_rms_norm.h"
+#include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope_kv_append/rope_kv_append.h"
 #include "kernels/silu_mul/silu_mul.h"
 
@@ -42,7 +42,6 @@ void decode_row_reference(const DecodeRowModel& model, const DecodeRowArgs& args
   const std::int64_t intermediate = model.layers.front().down.in_features();
   const tensor::Shape heads{1, model.num_heads, first.head_dim()};
   const Vector residual(DType::kF32, {1, hidden});
-  const Vector delta(DType::kF32, {1, hidden});
   const Vector normed(type, {1, hidden});
   const Vector qkv(DType::kF32,
                    {1, (model.num_heads + 2 * first.num_kv_heads()) * first.head_dim()});
@@ -51,34 +50,28 @@ void decode_row_reference(const DecodeRowModel& model, const DecodeRowArgs& args
   const Vector gate_up(DType::kF32, {1, 2 * intermediate});
   const Vector gated(type, {1, intermediate});
   embedding_reference({.ids = args.ids, .table = model.embedding, .y = residual});
-  tensor::View added;
   for (const DecodeRowLayer& layer : model.layers) {
-    residual_rms_norm_reference({.residual = residual,
-                                 .delta = added,
-                                 .weight = layer.attention_norm,
-                                 .y = normed,
-                                 .epsilon = model.epsilon});
+    rms_norm_reference(
+        {.x = residual, .weight = layer.attention_norm, .y = normed, .epsilon = model.epsilon});
     linear_reference({.x = normed, .weight = layer.qkv, .y = qkv});
     rope_kv_append_reference(
         {.qkv = qkv, .cos_sin = model.cos_sin, .batch = args.batch, .q = q, .cache = layer.kv});
     paged_attention_reference(
         {.q = q, .batch = args.batch, .cache = layer.kv, .scale = model.scale, .y = attended});
-    linear_reference({.x = attended.as_row(), .weight = layer.attention_output, .y = delta});
-    added = delta;
-    residual_rms_norm_reference({.residual = residual,
-                                 .delta = added,
-                                 .weight = layer.mlp_norm,
-                                 .y = normed,
-                                 .epsilon = model.epsilon});
+    linear_reference({.x = attended.as_row(),
+                      .weight = layer.attention_output,
+                      .y = residual,
+                      .accumulate = true});
+    rms_norm_reference(
+        {.x = residual, .weight = layer.mlp_norm, .y = normed, .epsilon = model.epsilon});
     linear_reference({.x = normed, .weight = layer.gate_up, .y = gate_up});
     silu_mul_reference({.gate_up = gate_up, .y = gated});
-    linear_reference({.x = gated, .weight = layer.down, .y = delta});
+    linear_reference({.x = gated, .weight = layer.down, .y = residual, .accumulate = true});
   }
-  residual_rms_norm_reference({.residual = residual,
-                               .delta = added,
-                               .weight = model.final_norm,
-                               .y = args.hidden_state,
-                               .epsilon = model.epsilon});
+  rms_norm_reference({.x = residual,
+                      .weight = model.final_norm,
+                      .y = args.hidden_state,
+                      .epsilon = model.epsilon});
   linear_reference({.x = args.hidden_state, .weight = model.head, .y = args.logits});
 }
 

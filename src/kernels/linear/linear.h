@@ -62,6 +62,10 @@ struct LinearArgs {
   tensor::MutableView workspace;
 };
 
+// On CUDA, products of more tokens with fp8 weights read x in fp8, unless batch_invariant: whoever
+// makes x may as well write it so.
+inline constexpr std::int64_t kMaxUnquantizedTokens = 64;
+
 void linear(const LinearArgs& args, device::Stream& stream);
 void linear_reference(const LinearArgs& args);
 

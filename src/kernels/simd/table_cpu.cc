@@ -4,7 +4,7 @@
 namespace fathom::kernels::FATHOM_ISA {
 
 void linear(const LinearTask& task, const ParallelFor& threads);
-void residual_rms_norm(const RmsNormTask& task, const ParallelFor& threads);
+void rms_norm(const RmsNormTask& task, const ParallelFor& threads);
 void rope_kv_append(const RopeTask& task, const ParallelFor& threads);
 void paged_attention(const AttentionTask& task, const ParallelFor& threads);
 void silu_mul(const SiluMulTask& task, const ParallelFor& threads);
@@ -15,7 +15,7 @@ double softmax_weights(const SoftmaxTask& task);
 
 extern const CpuKernels kKernels;
 const CpuKernels kKernels = {.linear = linear,
-                             .residual_rms_norm = residual_rms_norm,
+                             .rms_norm = rms_norm,
                              .rope_kv_append = rope_kv_append,
                              .paged_attention = paged_attention,
                              .silu_mul = silu_mul,

@@ -1,4 +1,4 @@
-// Residual add and RMSNorm: a block for each row, which it holds in registers: one pass.
+// RMSNorm: a block for each row, which it holds in registers: one pass.
 //
 // The weight is loaded before the predecessor has ended. Of few rows the successor may start at
 // once and load its own weights meanwhile; of many, its blocks would take the place of ours, so it
@@ -16,19 +16,11 @@ constexpr int kMaxThreads = 1024;
 constexpr int64_t kMaxSingleOctets = 512;
 constexpr int kMaxOctetsPerThread = 2;
 
-template <typename Delta>
-__device__ void add(const Delta* delta, float (&values)[kOctet]) {
-  float addends[kOctet];
-  Octet<Delta>::load(delta).widen_to(addends);
-#pragma unroll
-  for (int i = 0; i < kOctet; ++i) values[i] += addends[i];
-}
-
 __device__ float row_factor(const RmsNormTask& task, float squares) {
   return rsqrtf(squares * (1.0F / static_cast<float>(task.hidden)) + task.epsilon);
 }
 
-template <typename Delta, typename Y, int kOctets>
+template <typename Y, int kOctets>
 __global__ void __launch_bounds__(kOctets == 1 ? kMaxSingleOctets : kMaxThreads)
     norm_octets(const RmsNormTask task) {
   __shared__ float sums[kWarpThreads];
@@ -49,12 +41,7 @@ __global__ void __launch_bounds__(kOctets == 1 ? kMaxSingleOctets : kMaxThreads)
     const int octet = u * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x);
     if (octet >= num_octets) continue;
     const int64_t at = row_start + octet * kOctet;
-    const auto residual = Octet<float>::load(task.residual + at);
-    residual.widen_to(values[u]);
-    if (task.delta != nullptr) {
-      add(static_cast<const Delta*>(task.delta) + at, values[u]);
-      store_octet(task.residual + at, values[u]);
-    }
+    Octet<float>::load(task.x + at).widen_to(values[u]);
 #pragma unroll
     for (int i = 0; i < kOctet; ++i) squares += values[u][i] * values[u][i];
   }
@@ -79,27 +66,22 @@ __global__ void __launch_bounds__(kOctets == 1 ? kMaxSingleOctets : kMaxThreads)
   }
 }
 
-// Rows of any width, in as many passes as it takes: each thread reads again what it wrote itself.
-template <typename Delta, typename Y>
+// Rows of any width, in as many passes as it takes.
+template <typename Y>
 __global__ void __launch_bounds__(kElementThreads) norm_elements(const RmsNormTask task) {
   __shared__ float sums[kWarpThreads];
   let_successor_start();
   wait_for_predecessor();
   const int64_t row_start = static_cast<int64_t>(blockIdx.x) * task.hidden;
-  float* residual = task.residual + row_start;
+  const float* x = task.x + row_start;
   Y* y = static_cast<Y*>(task.y) + row_start;
   float squares = 0.0F;
   for (int64_t i = threadIdx.x; i < task.hidden; i += kElementThreads) {
-    float value = residual[i];
-    if (task.delta != nullptr) {
-      value += widen(static_cast<const Delta*>(task.delta)[row_start + i]);
-      residual[i] = value;
-    }
-    squares += value * value;
+    squares += x[i] * x[i];
   }
   const float factor = row_factor(task, block_sum(squares, sums));
   const auto normed = [&](int64_t i) {
-    return residual[i] * (factor * widen_at(task.weight, task.weight_type, i));
+    return x[i] * (factor * widen_at(task.weight, task.weight_type, i));
   };
   if constexpr (sizeof(Y) > 1) {
     for (int64_t i = threadIdx.x; i < task.hidden; i += kElementThreads) {
@@ -119,33 +101,27 @@ __global__ void __launch_bounds__(kElementThreads) norm_elements(const RmsNormTa
   }
 }
 
-template <typename Delta, typename Y>
+template <typename Y>
 void launch_norm(const RmsNormTask& task, const CudaQueue& queue) {
   const int64_t num_octets = task.hidden / kOctet;
-  auto* kernel = norm_elements<Delta, Y>;
+  auto* kernel = norm_elements<Y>;
   unsigned threads = kElementThreads;
   if (task.hidden % kOctet == 0 && num_octets <= kMaxSingleOctets) {
-    kernel = norm_octets<Delta, Y, 1>;
+    kernel = norm_octets<Y, 1>;
     threads = threads_for_octets(num_octets, 1);
   } else if (task.hidden % kOctet == 0 && num_octets <= kMaxThreads * kMaxOctetsPerThread) {
-    kernel = norm_octets<Delta, Y, kMaxOctetsPerThread>;
+    kernel = norm_octets<Y, kMaxOctetsPerThread>;
     threads = threads_for_octets(num_octets, kMaxOctetsPerThread);
   }
-  launch(queue, "residual_rms_norm",
-         {.grid = static_cast<unsigned>(task.num_tokens), .block = threads},
+  launch(queue, "rms_norm", {.grid = static_cast<unsigned>(task.num_tokens), .block = threads},
          Overlap::kWithPredecessor, kernel, task);
 }
 
 }  // namespace
 
-void residual_rms_norm(const RmsNormTask& task, const CudaQueue& queue) {
-  with_float_type(task.delta_type, [&](auto delta) {
-    if (task.y_type == Element::kF8E4M3) {
-      return launch_norm<decltype(delta), __nv_fp8_e4m3>(task, queue);
-    }
-    with_float_type(task.y_type,
-                    [&](auto y) { launch_norm<decltype(delta), decltype(y)>(task, queue); });
-  });
+void rms_norm(const RmsNormTask& task, const CudaQueue& queue) {
+  if (task.y_type == Element::kF8E4M3) return launch_norm<__nv_fp8_e4m3>(task, queue);
+  with_float_type(task.y_type, [&](auto y) { launch_norm<decltype(y)>(task, queue); });
 }
 
 }  // namespace fathom::kernels::cuda
