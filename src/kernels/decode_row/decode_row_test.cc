@@ -265,7 +265,8 @@ TEST_F(DecodeRowTest, SaysWhatItDoesNotSupport) {
   });
   for_the_gpu([&](device::Stream& stream) {
     OnDevice on(stream);
-    const DecodeRowModel model = random_model(on, kShapes[0], kTypes[0]).device;
+    const RowModel made = random_model(on, kShapes[0], kTypes[0]);
+    const DecodeRowModel& model = made.device;
     if (!supports_decode_row(model, stream)) GTEST_SKIP() << "not before sm_90";
     DecodeRowModel other = model;
     other.layers[1].qkv.num_blocks = 3;

@@ -2,7 +2,6 @@
 // of the first split merges them.
 #pragma once
 
-#include "kernels/decode_row/grid_barrier.cuh"
 #include "kernels/decode_row/row_products.cuh"
 
 namespace fathom::kernels::cuda {
@@ -247,11 +246,8 @@ class RowAttention {
       weights = fmaf(weights, factor, other_weights * other_factor);
       most = new_most;
     }
-    SettledWrites writes;
-    writes.template write<0>(
-        static_cast<T*>(task_.attended) + share_.head * task_.head_dim + threadIdx.x,
-        narrow<T>(weights > 0 ? total / weights : 0.0F));
-    writes.wait();
+    static_cast<T*>(task_.attended)[share_.head * task_.head_dim + threadIdx.x] =
+        narrow<T>(weights > 0 ? total / weights : 0.0F);
   }
 
   const DecodeRowTask& task_;

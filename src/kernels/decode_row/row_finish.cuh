@@ -2,7 +2,6 @@
 #pragma once
 
 #include "kernels/cuda/element.cuh"
-#include "kernels/decode_row/grid_barrier.cuh"
 #include "kernels/decode_row/weight_stream.cuh"
 
 namespace fathom::kernels::cuda {
@@ -54,15 +53,15 @@ class RowFinisher {
 
   // Two rows of queries, keys or values: i and i + head_dim / 2 of a head.
   __device__ void finish_qkv(const Prepared<T>& p, const DecodeRowLayerTask& layer, uint32_t row,
-                             float low, float high) {
+                             float low, float high) const {
     const uint32_t head = row / task_.head_dim;
     const uint32_t half = task_.head_dim / 2;
     const float turned_low = low * p.cosine - high * p.sine;
     const float turned_high = high * p.cosine + low * p.sine;
     if (head < task_.num_heads) {
       T* q = static_cast<T*>(task_.q) + row;
-      writes_.template write<0>(q, narrow<T>(turned_low));
-      writes_.template write<1>(q + half, narrow<T>(turned_high));
+      q[0] = narrow<T>(turned_low);
+      q[half] = narrow<T>(turned_high);
       return;
     }
     if (slot_ < 0) return;
@@ -75,21 +74,21 @@ class RowFinisher {
         slot % task_.block_tokens;
     C* to = static_cast<C*>(is_key ? layer.keys : layer.values) + vector * task_.head_dim +
             row % task_.head_dim;
-    writes_.template write<0>(to, narrow<C>(is_key ? turned_low : low));
-    writes_.template write<1>(to + half, narrow<C>(is_key ? turned_high : high));
+    to[0] = narrow<C>(is_key ? turned_low : low);
+    to[half] = narrow<C>(is_key ? turned_high : high);
   }
 
   __device__ void finish(uint32_t kind, const Prepared<T>& p, const DecodeRowLayerTask& layer,
                          uint32_t low_row, uint32_t high_row, bool has_high, float low,
-                         float high) {
+                         float high) const {
     low *= p.low_scale;
     high *= p.high_scale;
     if (kind == 0) {
       return finish_qkv(p, layer, low_row, low + widen(p.low_bias), high + widen(p.high_bias));
     }
     if (kind == 2) {
-      writes_.template write<0>(static_cast<T*>(task_.gated) + low_row,
-                                narrow<T>(__fdividef(low, 1.0F + __expf(-low)) * high));
+      static_cast<T*>(task_.gated)[low_row] =
+          narrow<T>(__fdividef(low, 1.0F + __expf(-low)) * high);
       return;
     }
     if (kind == kHeadMatrix) {
@@ -97,17 +96,14 @@ class RowFinisher {
       if (has_high) task_.logits[high_row] = high;
       return;
     }
-    writes_.template write<0>(task_.residual + low_row, low + p.low_residual);
-    if (has_high) writes_.template write<1>(task_.residual + high_row, high + p.high_residual);
+    task_.residual[low_row] = low + p.low_residual;
+    if (has_high) task_.residual[high_row] = high + p.high_residual;
   }
-  // Until what the lane wrote can be read by all blocks.
-  __device__ void wait_for_writes() const { writes_.wait(); }
 
  private:
   const DecodeRowTask& task_;
   int32_t position_;
   int32_t slot_;
-  SettledWrites writes_;
 };
 
 }  // namespace fathom::kernels::cuda

@@ -66,15 +66,7 @@ __device__ inline void produce(const DecodeRowTask& task, char* ring, StreamBarr
     const DecodeRowLayerTask& pointers = task.layers[layer];
     prefetch_layer(task, pointers, share);
     __syncwarp();
-    const bool is_last = layer + 1 == task.num_layers;
     for (uint32_t i = 0; i < kNumLayerMatrices; ++i) {
-      if (i + 1 < kNumLayerMatrices) {
-        producer.touch(task.matrices[i + 1], pointers.weights[i + 1], layer);
-      } else if (!is_last) {
-        producer.touch(task.matrices[0], task.layers[layer + 1].weights[0], layer + 1);
-      } else {
-        producer.touch(task.matrices[kHeadMatrix], task.head, layer + 1);
-      }
       producer.copy_matrix(task.matrices[i], pointers.weights[i], layer);
     }
   }
@@ -106,7 +98,6 @@ class Consumer {
           run_hidden(is_head ? kHeadMatrix : kind, pointers, layer);
           if (is_head) return;
         }
-        finisher_.wait_for_writes();
         __syncwarp();
         if (threadIdx.x == 0) grid_.arrive();
         if (kind == 0) attend(pointers, layer);
@@ -120,12 +111,10 @@ class Consumer {
     const int32_t id = task_.ids[0];
     const bool is_known = id >= 0 && static_cast<uint32_t>(id) < task_.vocab_rows;
     const T* row = static_cast<const T*>(task_.embedding) + static_cast<int64_t>(id) * task_.hidden;
-    SettledWrites writes;
     for (uint32_t i = blockIdx.x * kConsumerThreads + threadIdx.x; i < task_.hidden;
          i += gridDim.x * kConsumerThreads) {
-      writes.template write<0>(task_.residual + i, is_known ? widen(row[i]) : 0.0F);
+      task_.residual[i] = is_known ? widen(row[i]) : 0.0F;
     }
-    writes.wait();
     sync_consumers();
     if (threadIdx.x == 0) grid_.arrive();
   }
@@ -136,8 +125,9 @@ class Consumer {
     if (share_.is_any) attention.fetch_early();
     grid_.wait();
     if (share_.is_any) attention.run(shared_.attention);
-    if (share_.is_any && share_.split == 0) sync_consumers();
-    if (threadIdx.x == 0) grid_.arrive();
+    const bool has_written = share_.is_any && share_.split == 0;
+    if (has_written) sync_consumers();
+    if (threadIdx.x == 0) grid_.arrive(has_written);
   }
 
   // The products with the normalized residual and the attended vector.

@@ -162,18 +162,6 @@ class WeightProducer {
         policy_(read_once_policy()),
         lane_(threadIdx.x % 32) {}
 
-  // Looks up the pages of this block's rows of a matrix that comes later: the first access to a
-  // page takes long, and the copies behind it would wait.
-  __device__ void touch(const DecodeRowMatrix& matrix, const void* weights, uint32_t layer) const {
-    const UnitRange units = own_units(matrix, layer);
-    if (lane_ >= 4 || units.count == 0) return;
-    const uint32_t unit = lane_ % 2 == 0 ? units.first : units.first + units.count - 1;
-    const uint64_t row = (matrix.pair_stride == 0 ? unit : first_row_of(matrix, unit)) +
-                         (lane_ < 2 ? 0 : matrix.pair_stride);
-    const char* address = static_cast<const char*>(weights) + row * matrix.row_bytes;
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(address) : "memory");
-  }
-
   __device__ void copy_matrix(const DecodeRowMatrix& matrix, const void* weights, uint32_t layer) {
     const UnitRange units = own_units(matrix, layer);
     const uint32_t row_bytes = matrix.row_bytes;
