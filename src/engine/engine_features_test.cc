@@ -177,11 +177,11 @@ TEST_F(EngineFeatures, LogprobsAreThoseOfTheModel) {
   auto folder = checkpoint::ModelFolder::open(kModel);
   auto weights = model::Weights::load(
       std::make_shared<const checkpoint::ModelFolder>(*std::move(folder)), *device_, {});
-  auto scorer = Scorer::create(std::make_shared<const model::Weights>(*std::move(weights)),
-                               *device_,
-                               {.max_context_tokens = 512,
-                                .num_valid_tokens = 4096,
-                                .determinism = model::Determinism::kBatch});
+  auto scorer =
+      Scorer::create(std::make_shared<const model::Weights>(*std::move(weights)), *device_,
+                     {.max_context_tokens = 512,
+                      .num_valid_tokens = 4096,
+                      .determinism = model::Determinism::kBatch});
   std::vector<TokenId> all = asked.prompt;
   all.insert(all.end(), answer->tokens.begin(), answer->tokens.end());
   const auto expected = *scorer->logprobs(all);

@@ -68,8 +68,7 @@ class EngineTest : public ::testing::Test {
   // The CPU, or what FATHOM_TEST_DEVICE names.
   void open(int num_threads = 2) {
     const char* const name = std::getenv("FATHOM_TEST_DEVICE");
-    auto device =
-        device::open_device(name != nullptr ? name : "cpu", {.num_threads = num_threads});
+    auto device = device::open_device(name != nullptr ? name : "cpu", {.num_threads = num_threads});
     ASSERT_TRUE(device) << device.error().text();
     device_ = *std::move(device);
   }
