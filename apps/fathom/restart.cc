@@ -23,13 +23,13 @@ constexpr const char* kCountVariable = "FATHOM_RESTARTS";
 constexpr int kMaxQuickRestarts = 3;
 constexpr std::chrono::minutes kQuick{5};
 
-const auto process_start = std::chrono::steady_clock::now();
+const auto kProcessStart = std::chrono::steady_clock::now();
 
 }  // namespace
 
 base::Error restart_process() {
   const char* const counted = std::getenv(kCountVariable);
-  const bool was_quick = std::chrono::steady_clock::now() - process_start < kQuick;
+  const bool was_quick = std::chrono::steady_clock::now() - kProcessStart < kQuick;
   const int count = was_quick && counted != nullptr ? std::atoi(counted) : 0;
   if (count >= kMaxQuickRestarts) {
     return fail(ErrorCode::kInternal, "restart",

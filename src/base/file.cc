@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 namespace fathom::base {
@@ -152,12 +153,13 @@ void MappedFile::close() noexcept {
 }
 
 void forget_mapped_pages(const void* data, std::size_t num_bytes) {
-  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto start = reinterpret_cast<std::uintptr_t>(data);
-  const std::uintptr_t first = (start + page - 1) / page * page;
-  const std::uintptr_t end = (start + num_bytes) / page * page;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* first = const_cast<void*>(data);
+  std::size_t rest = num_bytes;
   // A refusal costs memory only.
-  if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+  if (std::align(page, page, first, rest) != nullptr) {
+    ::madvise(first, rest / page * page, MADV_DONTNEED);
+  }
 }
 
 }  // namespace fathom::base

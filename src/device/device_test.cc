@@ -41,14 +41,14 @@ TEST(CpuDevice, HasItsMemoryFromTheStartAndKnowsHowMuch) {
   CpuDevice device(CpuIsa::kPortable, 1);
   {
     constexpr std::size_t kBytes = std::size_t{8} << 20;
-    const auto buffer = device.allocate(kBytes);
+    const auto buffer = device.allocate(kBytes, Place::kDevice);
     ASSERT_TRUE(buffer);
-    EXPECT_EQ(device.host_bytes(), kBytes);
+    EXPECT_EQ(device.memory().allocated_bytes, kBytes);
     std::vector<unsigned char> is_resident(kBytes / 4096);
     ASSERT_EQ(::mincore(buffer->data(), kBytes, is_resident.data()), 0);
     for (const unsigned char each : is_resident) EXPECT_EQ(each & 1, 1);
   }
-  EXPECT_EQ(device.host_bytes(), 0U);
+  EXPECT_EQ(device.memory().allocated_bytes, 0U);
 }
 
 TEST(CpuDevice, SaysHowMuchMemoryIsMissing) {

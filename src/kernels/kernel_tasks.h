@@ -38,6 +38,7 @@ struct LinearShapeTask {
   int64_t out = 0;
   Element x_type{}, w_type{}, y_type{};
   bool accumulate = false;
+  bool batch_invariant = false;
 };
 
 struct RmsNormTask {

@@ -72,7 +72,8 @@ base::Result<void> Decoder::prepare(device::Device& device) const {
                       .x_type = dtype,
                       .weight_type = weight.blocks[0].weight.dtype,
                       .y_type = y_type,
-                      .accumulate = accumulate});
+                      .accumulate = accumulate,
+                      .batch_invariant = limits_.determinism == Determinism::kBatch});
   };
   const LayerWeights& layer = weights_->layers().front();
   add(layer.qkv, dtype, false);

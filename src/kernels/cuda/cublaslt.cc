@@ -211,6 +211,10 @@ std::vector<lt::Algorithm> Library::find(lt::Handle handle, const Key& key, cons
   if (api_.preference_create(&preference) != 0) return {};
   bool ok = api_.preference_set(preference, lt::kMaxWorkspaceBytes, &key.workspace_bytes,
                                 sizeof(key.workspace_bytes)) == 0;
+  // No sum is split along its inputs: all that is left adds in one order, whatever its tiles.
+  const uint32_t no_reduction = 0;
+  ok = ok && api_.preference_set(preference, lt::kReductionSchemes, &no_reduction,
+                                 sizeof(no_reduction)) == 0;
   const uint32_t alignment = 16;
   for (const int attribute :
        {lt::kMinAlignmentA, lt::kMinAlignmentB, lt::kMinAlignmentC, lt::kMinAlignmentD}) {

@@ -16,6 +16,8 @@ const char* open_cublaslt();
 // Whether the task's bias is added by the library's own epilogue.
 bool cublaslt_adds_bias(const LinearTask& task);
 
+// Algorithms that split a sum along the inputs are never taken: so an output's bits depend neither
+// on which algorithm was fastest nor, as far as prepare_linear() finds, on the number of tokens.
 // Enqueues the product (its bias only if cublaslt_adds_bias()) by the algorithm given, or by the
 // library's own first choice if that is null or unfit. False, with nothing enqueued, if the library
 // is not there or has no algorithm for these types, sizes and alignments. x and w have the same

@@ -55,6 +55,7 @@ inline constexpr int32_t kScaleOuterVectorF32 = 3;
 
 enum PreferenceAttribute : int {
   kMaxWorkspaceBytes = 1,
+  kReductionSchemes = 3,
   kMinAlignmentA = 5,
   kMinAlignmentB = 6,
   kMinAlignmentC = 7,

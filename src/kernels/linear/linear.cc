@@ -117,7 +117,8 @@ Result<void> prepare_linear(device::Device& device, std::span<const LinearShape>
                      .x_type = element(shape.x_type),
                      .w_type = element(shape.weight_type),
                      .y_type = element(shape.y_type),
-                     .accumulate = shape.accumulate});
+                     .accumulate = shape.accumulate,
+                     .batch_invariant = shape.batch_invariant});
   }
   const char* const problem = cuda_kernels().prepare_linear(
       tasks.data(), static_cast<int>(tasks.size()), max_tokens, cuda_queue(*stream));

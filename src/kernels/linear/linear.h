@@ -10,9 +10,8 @@
 //   max|x| / 448 of its row), unless batch_invariant.
 // accumulate: y += x W^T + b; y is f32 then.
 // Order: an output's sum runs over `in` in an order that depends on `in` alone, so a row of y has
-//   the same bits whatever else is in the batch. On CUDA this holds with batch_invariant, and
-//   always for up to 8 tokens; else the order also depends on num_tokens and on what
-//   prepare_linear() measured, and is the same from call to call within a process.
+//   the same bits whatever else is in the batch. On CUDA this holds with batch_invariant; without,
+//   the order may also depend on num_tokens, and the same product has the same bits in each run.
 // Cost: 2 * num_tokens * in * out FLOP; reads W once for every block of token rows. Fast on CUDA
 //   if x, W and y lie at multiples of 16 bytes, and so does each of their rows.
 // Tolerance: |error| <= 4 * in * 2^-24 * sum |x w| in f32; bf16 outputs are rounded once more.
@@ -81,13 +80,17 @@ struct LinearShape {
   tensor::DType weight_type = tensor::DType::kBF16;
   tensor::DType y_type = tensor::DType::kBF16;
   bool accumulate = false;
+  bool batch_invariant = false;
 };
 
 // Makes the device ready for linear(): to be called before the first call on it. On CUDA it opens
 // cuBLASLt, and the error says what to install if it is missing. Then it times the algorithms of
 // each shape with 16, 32, 64, ... tokens up to max_tokens and remembers the fastest for the
 // process's life; this takes about 0.2 s a shape and up to 1 GiB of device memory meanwhile, and is
-// left out where that is not there. Nothing to do on the CPU. Thread-safe.
+// left out where that is not there. For shapes in bf16 or f16 that ask for it, it finds out whether
+// the library gives a row the same bits in every number of tokens; where it does, linear() uses it
+// with batch_invariant, too, else our own kernels, which are slower with many tokens. Nothing to do
+// on the CPU. Thread-safe.
 base::Result<void> prepare_linear(device::Device& device, std::span<const LinearShape> shapes = {},
                                   std::int64_t max_tokens = 0);
 

@@ -1,6 +1,7 @@
 // What linear's CUDA kernels share: the family's functions, and how a finished sum is stored.
 #pragma once
 
+#include "kernels/cuda/cublaslt_api.h"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/kernel_tasks.h"
@@ -21,8 +22,8 @@ void linear_stream(const LinearTask& task, const CudaQueue& queue);
 void linear_tiles(const LinearTask& task, const CudaQueue& queue);
 
 // By cuBLASLt, then what it could not do itself. False if it has no algorithm; nothing is enqueued.
-struct LinearChoice;
-bool linear_by_library(const LinearTask& task, const LinearChoice* choice, const CudaQueue& queue);
+bool linear_by_library(const LinearTask& task, const lt::Algorithm* algorithm,
+                       const CudaQueue& queue);
 
 __device__ inline float load_element(const void* data, Element type, int64_t index) {
   switch (type) {

@@ -1,9 +1,10 @@
-// Opens the library, and times what can compute each shape.
+// Opens the library, times its algorithms for each shape, and compares their bits.
 #include <algorithm>
 #include <limits>
 #include <vector>
 
 #include "kernels/cuda/cublaslt.h"
+#include "kernels/cuda/element.cuh"
 #include "kernels/linear/linear_choice.h"
 #include "kernels/linear/linear_cuda.cuh"
 
@@ -31,6 +32,38 @@ __global__ void fill_bytes(uint8_t* bytes, int64_t count) {
     hash ^= hash >> 15;
     bytes[i] = static_cast<uint8_t>((hash & 0x87U) | 0x38U);
   }
+}
+
+// Random numbers of many magnitudes, so that another order of a sum gives other bits. From the byte
+// pairs' own indices: bf16 or f16.
+__global__ void fill_floats(uint8_t* bytes, int64_t count, bool is_bf16) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count / 2;
+       i += step) {
+    auto hash = static_cast<uint32_t>(i) * 2654435761U + 0x9E3779B9U;
+    hash ^= hash >> 16;
+    hash *= 0x85EBCA6BU;
+    hash ^= hash >> 13;
+    const float sign = (hash & 1U) != 0 ? -1.0F : 1.0F;
+    const float value = sign * (1.0F + static_cast<float>(hash >> 8) * 0x1.0p-24F) *
+                        exp2f(-static_cast<float>((hash >> 1) & 7U));
+    if (is_bf16) {
+      reinterpret_cast<__nv_bfloat16*>(bytes)[i] = narrow<__nv_bfloat16>(value);
+    } else {
+      reinterpret_cast<__half*>(bytes)[i] = narrow<__half>(value);
+    }
+  }
+}
+
+__global__ void count_differences(const uint32_t* a, const uint32_t* b, int64_t count,
+                                  unsigned* num_differences) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  unsigned own = 0;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += step) {
+    own += a[i] != b[i] ? 1 : 0;
+  }
+  if (own > 0) atomicAdd(num_differences, own);
 }
 
 // Device memory for the trials of one shape; empty where there is too little.
@@ -79,6 +112,7 @@ class Trials {
   }
 
   void choose(int64_t tokens);
+  void compare(int64_t max_tokens);
 
  private:
   static int64_t round_up(int64_t bytes) { return (bytes + 511) / 256 * 256; }
@@ -145,32 +179,50 @@ float Trials::time(LinearTask task, F&& enqueue) {
 void Trials::choose(int64_t tokens) {
   if (memory_.data() == nullptr) return;
   const LinearTask trial = task(tokens);
-  LinearChoice best;
   float best_time = std::numeric_limits<float>::infinity();
   LinearTask product = trial;
   if (shape_.w_type == Element::kF8E4M3) {
     product.x_type = Element::kF8E4M3;  // as quantized
     product.x_scales = trial.w_scales;
   }
+  lt::Algorithm best{};
   for (const lt::Algorithm& algorithm : cublaslt_algorithms(product, kMaxAlgorithms)) {
-    const LinearChoice choice{.algorithm = algorithm};
     const float taken = time(
-        trial, [&](const LinearTask& each) { return linear_by_library(each, &choice, queue_); });
+        trial, [&](const LinearTask& each) { return linear_by_library(each, &algorithm, queue_); });
     if (taken >= best_time * kMargin) continue;
-    best = choice;
+    best = algorithm;
     best_time = taken;
   }
-  if (tokens <= kMaxStreamTokens && fits_linear_stream(trial, queue_)) {
-    const float taken = time(trial, [&](const LinearTask& each) {
-      linear_stream(each, queue_);
-      return true;
-    });
-    if (taken < best_time) {
-      best = {.is_streamed = true};
-      best_time = taken;
-    }
-  }
   if (best_time < std::numeric_limits<float>::infinity()) remember_choice(trial, best);
+}
+
+// Finds out whether rows have the same bits in every number of tokens, and remembers it.
+void Trials::compare(int64_t max_tokens) {
+  if (memory_.data() == nullptr || shape_.x_type != shape_.w_type) return;
+  fill_floats<<<1024, 256, 0, stream()>>>(memory_.data(), num_matrices_ * matrix_bytes_ + x_bytes_,
+                                          shape_.x_type == Element::kBF16);
+  const TrialMemory others(y_bytes_ + 256);
+  if (others.data() == nullptr) return;
+  auto* const num_differences = reinterpret_cast<unsigned*>(others.data() + y_bytes_);
+  cudaMemsetAsync(num_differences, 0, sizeof(unsigned), stream());
+  const auto multiply = [&](int64_t tokens, void* y) {
+    LinearTask each = task(tokens);
+    each.y = y;
+    cudaMemsetAsync(y, 0, static_cast<size_t>(y_bytes_), stream());
+    return linear_by_library(each, find_choice(each), queue_);
+  };
+  if (!multiply(max_tokens, y())) return;
+  for (const int64_t tokens : {1, 2, 5, 8, 9, 16, 17, 33, 65, 129, 300, 513, 1025}) {
+    if (tokens >= max_tokens) break;
+    if (!multiply(tokens, others.data())) return;
+    const int64_t words = tokens * shape_.out * bytes_of(shape_.y_type) / 4;
+    count_differences<<<256, 256, 0, stream()>>>(reinterpret_cast<const uint32_t*>(y()),
+                                                 reinterpret_cast<const uint32_t*>(others.data()),
+                                                 words, num_differences);
+  }
+  unsigned count = 1;
+  cudaMemcpyAsync(&count, num_differences, sizeof(count), cudaMemcpyDeviceToHost, stream());
+  if (cudaStreamSynchronize(stream()) == cudaSuccess && count == 0) remember_invariant(task(1));
 }
 
 }  // namespace
@@ -185,6 +237,7 @@ const char* prepare_linear(const LinearShapeTask* shapes, int num_shapes, int64_
     for (int64_t tokens = 16; tokens <= choice_tokens(max_tokens); tokens *= 2) {
       trials.choose(tokens);
     }
+    if (shapes[i].batch_invariant) trials.compare(choice_tokens(max_tokens));
   }
   return nullptr;
 }

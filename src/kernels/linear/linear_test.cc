@@ -190,44 +190,73 @@ TEST_F(LinearTest, MatchesTheReferenceOnTheGpu) {
   });
 }
 
-TEST_F(LinearTest, RowsHaveTheSameBitsInEveryBatchOnTheGpu) {
-  for_the_gpu([&](device::Stream& stream) {
+// Some rows alone have the bits that they have in the whole, where nothing may depend on the batch.
+class InvariantLinearTest : public LinearTest {
+ protected:
+  void expect_same_bits(const Types& types, std::int64_t in, std::int64_t out,
+                        const tensor::MutableView& workspace, device::Stream& stream) {
     constexpr std::int64_t kTokens = 290;
+    const Product whole = product(types, kTokens, in, out);
+    for (const std::int64_t count : {290, 1, 3, 8, 9, 40, 64, 65, 130}) {
+      const std::int64_t first = between(0, kTokens - count);
+      Array y(types.y, {count, out});
+      OnDevice on(stream);
+      LinearArgs there = args(whole, on);
+      there.batch_invariant = true;
+      there.workspace = workspace;
+      linear(there, stream);
+      const auto skip = static_cast<std::size_t>(first * in) * tensor::size_bytes(types.x);
+      there.x = {static_cast<const std::byte*>(there.x.data) + skip, types.x, {count, in}};
+      if (!there.x_scales.empty()) {
+        there.x_scales = {there.x_scales.as<float>() + first, DType::kF32, {count}};
+      }
+      there.y = on(y);
+      linear(there, stream);
+      on.finish();
+      const auto row_bytes = static_cast<std::size_t>(out) * tensor::size_bytes(types.y);
+      EXPECT_EQ(std::memcmp(y.view().data,
+                            static_cast<const std::byte*>(whole.y.view().data) +
+                                static_cast<std::size_t>(first) * row_bytes,
+                            static_cast<std::size_t>(count) * row_bytes),
+                0)
+          << name(types.x) << " by " << name(types.w) << ", " << count << " tokens of " << in;
+    }
+  }
+};
+
+TEST_F(InvariantLinearTest, OwnKernelsDo) {
+  for_the_gpu([&](device::Stream& stream) {
     auto scratch = stream.device().allocate(
-        static_cast<std::size_t>(linear_workspace_bytes(stream.device(), kTokens, 4096)));
+        static_cast<std::size_t>(linear_workspace_bytes(stream.device(), 290, 4096)));
     ASSERT_TRUE(scratch) << scratch.error().text();
+    const tensor::MutableView workspace{
+        scratch->data(), DType::kU8, {static_cast<std::int64_t>(scratch->size_bytes())}};
     for (const Types& types : {kTypes[0], kTypes[3], kTypes[4], kGpuTypes[0], kGpuTypes[2],
                                kGpuTypes[3], kGpuTypes[4]}) {
       for (const std::int64_t in : {1104, 4096, 77}) {
-        const Product whole = product(types, kTokens, in, 210);
-        for (const std::int64_t count : {290, 1, 3, 8, 9, 40, 64, 65, 130}) {
-          const std::int64_t first = between(0, kTokens - count);
-          Array y(types.y, {count, 210});
-          OnDevice on(stream);
-          LinearArgs there = args(whole, on);
-          there.batch_invariant = true;
-          if (in != 1104) {
-            there.workspace = {
-                scratch->data(), DType::kU8, {static_cast<std::int64_t>(scratch->size_bytes())}};
-          }
-          linear(there, stream);
-          const auto skip = static_cast<std::size_t>(first * in) * tensor::size_bytes(types.x);
-          there.x = {static_cast<const std::byte*>(there.x.data) + skip, types.x, {count, in}};
-          if (!there.x_scales.empty()) {
-            there.x_scales = {there.x_scales.as<float>() + first, DType::kF32, {count}};
-          }
-          there.y = on(y);
-          linear(there, stream);
-          on.finish();
-          const auto row_bytes = static_cast<std::size_t>(210) * tensor::size_bytes(types.y);
-          EXPECT_EQ(std::memcmp(y.view().data,
-                                static_cast<const std::byte*>(whole.y.view().data) +
-                                    static_cast<std::size_t>(first) * row_bytes,
-                                static_cast<std::size_t>(count) * row_bytes),
-                    0)
-              << name(types.x) << " by " << name(types.w) << ", " << count << " tokens of " << in;
-        }
+        expect_same_bits(types, in, 210, in != 1104 ? workspace : tensor::MutableView{}, stream);
       }
+    }
+  });
+}
+
+TEST_F(InvariantLinearTest, TheLibraryDoesWhereItWasFoundTo) {
+  for_the_gpu([&](device::Stream& stream) {
+    std::vector<LinearShape> shapes;
+    for (const std::int64_t in : {512, 4096, 11008}) {
+      shapes.push_back({.in = in, .out = 384, .batch_invariant = true});
+      shapes.push_back({.in = in, .out = 384, .y_type = DType::kF32, .batch_invariant = true});
+    }
+    const auto prepared = prepare_linear(stream.device(), shapes, 512);
+    ASSERT_TRUE(prepared) << prepared.error().text();
+    auto scratch = stream.device().allocate(
+        static_cast<std::size_t>(linear_workspace_bytes(stream.device(), 290, 11008)));
+    ASSERT_TRUE(scratch) << scratch.error().text();
+    for (const LinearShape& shape : shapes) {
+      expect_same_bits(
+          {shape.x_type, shape.weight_type, DType::kBF16, shape.y_type}, shape.in, shape.out,
+          {scratch->data(), DType::kU8, {static_cast<std::int64_t>(scratch->size_bytes())}},
+          stream);
     }
   });
 }
