@@ -46,7 +46,7 @@ struct Key {
   int64_t tokens = 0, in = 0, out = 0, y_stride = 0;
   uint64_t workspace_bytes = 0;
   Element x_type{}, y_type{};
-  bool accumulate = false, adds_bias = false, is_scaled = false;
+  bool accumulate = false, adds_bias = false, is_scaled = false, may_split = false;
   std::array<uint64_t, 8> algorithm{};  // zeros: the library's choice
 
   auto operator<=>(const Key&) const = default;
@@ -88,6 +88,9 @@ bool is_aligned(const void* data, int64_t row_bytes) {
   return reinterpret_cast<uintptr_t>(data) % 16 == 0 && row_bytes % 16 == 0;
 }
 
+// From so many tokens on, all multiprocessors have work without splitting.
+constexpr int64_t kUnsplitTokens = 256;
+
 // What the library's documentation asks of its fast kernels; anything else is not given to it.
 bool fits_library(const LinearTask& task) {
   const bool is_scaled = task.w_scales != nullptr;
@@ -110,7 +113,8 @@ Key key_of(const LinearTask& task, const lt::Algorithm* algorithm) {
           .y_type = task.y_type,
           .accumulate = task.accumulate,
           .adds_bias = cublaslt_adds_bias(task),
-          .is_scaled = task.w_scales != nullptr};
+          .is_scaled = task.w_scales != nullptr,
+          .may_split = cublaslt_may_split(task)};
   cudaGetDevice(&key.ordinal);
   if (algorithm != nullptr)
     std::copy_n(algorithm->data, key.algorithm.size(), key.algorithm.data());
@@ -211,10 +215,9 @@ std::vector<lt::Algorithm> Library::find(lt::Handle handle, const Key& key, cons
   if (api_.preference_create(&preference) != 0) return {};
   bool ok = api_.preference_set(preference, lt::kMaxWorkspaceBytes, &key.workspace_bytes,
                                 sizeof(key.workspace_bytes)) == 0;
-  // No sum is split along its inputs: all that is left adds in one order, whatever its tiles.
   const uint32_t no_reduction = 0;
-  ok = ok && api_.preference_set(preference, lt::kReductionSchemes, &no_reduction,
-                                 sizeof(no_reduction)) == 0;
+  ok = ok && (key.may_split || api_.preference_set(preference, lt::kReductionSchemes, &no_reduction,
+                                                   sizeof(no_reduction)) == 0);
   const uint32_t alignment = 16;
   for (const int attribute :
        {lt::kMinAlignmentA, lt::kMinAlignmentB, lt::kMinAlignmentC, lt::kMinAlignmentD}) {
@@ -283,6 +286,10 @@ std::vector<lt::Algorithm> Library::algorithms(const LinearTask& task, int max_c
 }  // namespace
 
 const char* open_cublaslt() { return Library::get().problem(); }
+
+bool cublaslt_may_split(const LinearTask& task) {
+  return !task.batch_invariant && task.num_tokens < kUnsplitTokens;
+}
 
 bool cublaslt_adds_bias(const LinearTask& task) {
   return task.bias != nullptr && !task.accumulate && task.bias_type == task.y_type &&

@@ -16,8 +16,12 @@ const char* open_cublaslt();
 // Whether the task's bias is added by the library's own epilogue.
 bool cublaslt_adds_bias(const LinearTask& task);
 
-// Algorithms that split a sum along the inputs are never taken: so an output's bits depend neither
-// on which algorithm was fastest nor, as far as prepare_linear() finds, on the number of tokens.
+// Whether the task's sums may be split along their inputs, which is faster where tokens are few.
+// Unsplit, an output's bits depend neither on the algorithm nor, as far as prepare_linear() finds,
+// on the number of tokens: then whichever is fastest may be taken. Split, they depend on the
+// algorithm, so it is always the library's first choice.
+bool cublaslt_may_split(const LinearTask& task);
+
 // Enqueues the product (its bias only if cublaslt_adds_bias()) by the algorithm given, or by the
 // library's own first choice if that is null or unfit. False, with nothing enqueued, if the library
 // is not there or has no algorithm for these types, sizes and alignments. x and w have the same

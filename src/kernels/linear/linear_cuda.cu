@@ -134,7 +134,8 @@ void linear(const LinearTask& task, const CudaQueue& queue) {
   const bool is_streamed =
       task.num_tokens <= (task.w_type == Element::kF8E4M3 ? kStreamedTokensInFp8 : kStreamedTokens);
   const bool is_own = task.batch_invariant ? !is_invariant(task) : is_streamed;
-  if (is_own || !linear_by_library(task, find_choice(task), queue)) linear_by_own(task, queue);
+  const lt::Algorithm* const choice = cublaslt_may_split(task) ? nullptr : find_choice(task);
+  if (is_own || !linear_by_library(task, choice, queue)) linear_by_own(task, queue);
 }
 
 }  // namespace fathom::kernels::cuda

@@ -153,6 +153,7 @@ LinearTask Trials::task(int64_t tokens) const {
   task.w_type = shape_.w_type;
   task.y_type = shape_.y_type;
   task.accumulate = shape_.accumulate;
+  task.batch_invariant = shape_.batch_invariant;
   return task;
 }
 
@@ -177,7 +178,7 @@ float Trials::time(LinearTask task, F&& enqueue) {
 }
 
 void Trials::choose(int64_t tokens) {
-  if (memory_.data() == nullptr) return;
+  if (memory_.data() == nullptr || cublaslt_may_split(task(tokens))) return;
   const LinearTask trial = task(tokens);
   float best_time = std::numeric_limits<float>::infinity();
   LinearTask product = trial;
