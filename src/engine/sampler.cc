@@ -193,8 +193,65 @@ Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows, std::span<const To
     wanted.logprobs |= sequence.wants_logprobs();
     wanted.stores |= row.stores_token;
   }
-  wanted.biases = num_biases > 0;
+  wanted.num_biases = num_biases;
   return wanted;
+}
+
+// What the rows ask to change in their logits, as filled in.
+kernels::LogitAdjustments Sampler::adjustments(const Wanted& wanted, std::int64_t num_rows) const {
+  const Layout& l = layout_;
+  const Shape shape{num_rows};
+  kernels::LogitAdjustments made;
+  if (wanted.penalties) {
+    made.slots = view(l.penalty_slots, DType::kI32, shape);
+    made.token_counts = view(l.token_counts, DType::kI32, {limits_.max_slots, limits_.vocab_rows});
+    made.repetition_penalty = view(l.repetition, DType::kF32, shape);
+    made.presence_penalty = view(l.presence, DType::kF32, shape);
+    made.frequency_penalty = view(l.frequency, DType::kF32, shape);
+  }
+  if (wanted.num_biases > 0) {
+    const Shape entries{wanted.num_biases};
+    made.bias_starts = view(l.bias_starts, DType::kI32, {num_rows + 1});
+    made.bias_tokens = view(l.bias_tokens, DType::kI32, entries);
+    made.bias_values = view(l.bias_values, DType::kF32, entries);
+  }
+  if (wanted.num_masks > 0) {
+    made.masks = view(l.masks, DType::kI32, {wanted.num_masks, num_mask_words()});
+    made.mask_rows = view(l.mask_rows, DType::kI32, shape);
+  }
+  return made;
+}
+
+void Sampler::enqueue_copies(const Wanted& wanted, device::Stream& stream) const {
+  auto* const device = static_cast<std::byte*>(memory_.data());
+  const auto copy = [&](std::size_t offset, std::int64_t num_words) {
+    stream.copy_to_device(device + offset, host<std::byte>(offset),
+                          static_cast<std::size_t>(num_words) * 4);
+  };
+  copy(0, static_cast<std::int64_t>(layout_.bias_tokens / 4));
+  copy(layout_.bias_tokens, wanted.num_biases);
+  copy(layout_.bias_values, wanted.num_biases);
+  copy(layout_.masks, wanted.num_masks * num_mask_words());
+}
+
+// The likeliest tokens of each row, and the scores of what was sampled or given.
+void Sampler::enqueue_logprobs(const tensor::View& logits, device::Stream& stream) const {
+  const Layout& l = layout_;
+  const std::int64_t num_rows = logits.shape[0];
+  const auto ints = [&](std::size_t offset) { return view(offset, DType::kI32, {num_rows}); };
+  // Sampled rows are scored at what they sampled.
+  kernels::feed_tokens(
+      {.sources = ints(l.target_sources), .last_tokens = ints(l.tokens), .ids = ints(l.targets)},
+      stream);
+  const Shape top{num_rows, kernels::kMaxTopLogprobs};
+  kernels::top_logprobs({.logits = logits,
+                         .num_valid_tokens = limits_.num_valid_tokens,
+                         .targets = ints(l.targets),
+                         .ids = view(l.top_ids, DType::kI32, top),
+                         .logprobs = view(l.top_logprobs, DType::kF32, top),
+                         .target_logprobs = view(l.target_logprobs, DType::kF32, {num_rows}),
+                         .target_ranks = ints(l.ranks)},
+                        stream);
 }
 
 void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows,
@@ -202,39 +259,10 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
   if (rows.empty()) return;
   const Layout& l = layout_;
   const Wanted wanted = fill(rows, end_tokens);
-  auto* const device = static_cast<std::byte*>(memory_.data());
-  const std::size_t num_biases =
-      static_cast<std::size_t>(host<std::int32_t>(l.bias_starts)[rows.size()]);
-  stream.copy_to_device(device, host_.data(), l.bias_tokens);
-  for (const std::size_t offset : {l.bias_tokens, l.bias_values}) {
-    if (wanted.biases)
-      stream.copy_to_device(device + offset, host<std::byte>(offset), num_biases * 4);
-  }
-  const auto num_mask_bytes = static_cast<std::size_t>(wanted.num_masks * num_mask_words() * 4);
-  stream.copy_to_device(device + l.masks, host<std::byte>(l.masks), num_mask_bytes);
+  enqueue_copies(wanted, stream);
   const Shape shape{std::ssize(rows)};
   const auto ints = [&](std::size_t offset) { return view(offset, DType::kI32, shape); };
   const auto floats = [&](std::size_t offset) { return view(offset, DType::kF32, shape); };
-  const MutableView counts =
-      view(l.token_counts, DType::kI32, {limits_.max_slots, limits_.vocab_rows});
-  kernels::LogitAdjustments adjustments;
-  if (wanted.penalties) {
-    adjustments.slots = ints(l.penalty_slots);
-    adjustments.token_counts = counts;
-    adjustments.repetition_penalty = floats(l.repetition);
-    adjustments.presence_penalty = floats(l.presence);
-    adjustments.frequency_penalty = floats(l.frequency);
-  }
-  if (wanted.biases) {
-    const Shape entries{static_cast<std::int64_t>(num_biases)};
-    adjustments.bias_starts = view(l.bias_starts, DType::kI32, {std::ssize(rows) + 1});
-    adjustments.bias_tokens = view(l.bias_tokens, DType::kI32, entries);
-    adjustments.bias_values = view(l.bias_values, DType::kF32, entries);
-  }
-  if (wanted.num_masks > 0) {
-    adjustments.masks = view(l.masks, DType::kI32, {wanted.num_masks, num_mask_words()});
-    adjustments.mask_rows = ints(l.mask_rows);
-  }
   kernels::sample({.logits = logits,
                    .num_valid_tokens = limits_.num_valid_tokens,
                    .temperature = floats(l.temperature),
@@ -243,7 +271,7 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
                    .min_p = floats(l.min_p),
                    .seeds = view(l.seeds, DType::kI64, shape),
                    .counters = view(l.counters, DType::kI64, shape),
-                   .adjustments = adjustments,
+                   .adjustments = adjustments(wanted, std::ssize(rows)),
                    .workspace = view(l.workspace, DType::kF32, {workspace_floats_}),
                    .tokens = ints(l.tokens),
                    .logprobs = floats(l.logprobs)},
@@ -258,26 +286,15 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
     kernels::count_tokens({.slots = ints(l.penalty_slots),
                            .tokens = ints(l.tokens),
                            .is_prompt = ints(l.is_prompt),
-                           .token_counts = counts},
+                           .token_counts = view(l.token_counts, DType::kI32,
+                                                {limits_.max_slots, limits_.vocab_rows})},
                           stream);
   }
-  if (wanted.logprobs) {
-    // Sampled rows are scored at what they sampled.
-    kernels::feed_tokens(
-        {.sources = ints(l.target_sources), .last_tokens = ints(l.tokens), .ids = ints(l.targets)},
-        stream);
-    const Shape top{std::ssize(rows), kernels::kMaxTopLogprobs};
-    kernels::top_logprobs({.logits = logits,
-                           .num_valid_tokens = limits_.num_valid_tokens,
-                           .targets = ints(l.targets),
-                           .ids = view(l.top_ids, DType::kI32, top),
-                           .logprobs = view(l.top_logprobs, DType::kF32, top),
-                           .target_logprobs = floats(l.target_logprobs),
-                           .target_ranks = ints(l.ranks)},
-                          stream);
-  }
+  if (wanted.logprobs) enqueue_logprobs(logits, stream);
   const std::size_t results_end = wanted.logprobs ? l.mirrored_end : l.ranks;
-  stream.copy_to_host(host<std::byte>(l.tokens), device + l.tokens, results_end - l.tokens);
+  stream.copy_to_host(host<std::byte>(l.tokens),
+                      static_cast<const std::byte*>(memory_.data()) + l.tokens,
+                      results_end - l.tokens);
 }
 
 LogitResult Sampler::result(std::size_t index, const LogitRow& row) const {

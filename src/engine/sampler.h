@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "device/device.h"
 #include "engine/scheduler.h"
+#include "kernels/sample/logit_adjustments.h"
 #include "tensor/tensor.h"
 
 namespace fathom::engine {
@@ -81,15 +82,18 @@ class Sampler {
   // What the rows of a step ask for beyond plain sampling.
   struct Wanted {
     bool penalties = false;
-    bool biases = false;
     bool logprobs = false;
     std::int64_t num_masks = 0;
+    std::int64_t num_biases = 0;
     bool stores = false;
   };
 
   Sampler() = default;
   void plan(std::int64_t workspace_floats);
   Wanted fill(std::span<const LogitRow> rows, std::span<const TokenId> end_tokens);
+  void enqueue_copies(const Wanted& wanted, device::Stream& stream) const;
+  void enqueue_logprobs(const tensor::View& logits, device::Stream& stream) const;
+  kernels::LogitAdjustments adjustments(const Wanted& wanted, std::int64_t num_rows) const;
   std::int64_t num_mask_words() const { return (limits_.vocab_rows + 31) / 32; }
   std::int64_t fill_biases(const LogitRow& row, std::span<const TokenId> end_tokens,
                            std::int64_t at);
