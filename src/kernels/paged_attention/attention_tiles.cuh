@@ -140,6 +140,12 @@ __device__ inline uint32_t load_pair(const T* source) {
 
 // Four 8-bit numbers as f16: the lower two, and the upper two.
 __device__ inline void widen_four(uint32_t bytes, __nv_fp8_e4m3, uint32_t& low, uint32_t& high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  asm("{ .reg .b16 first, second; mov.b32 {first, second}, %2; "
+      "cvt.rn.f16x2.e4m3x2 %0, first; cvt.rn.f16x2.e4m3x2 %1, second; }"
+      : "=r"(low), "=r"(high)
+      : "r"(bytes));
+#else
   const auto halves = [](uint32_t pair) {
     const __half2_raw raw =
         __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(pair), __NV_E4M3);
@@ -147,6 +153,7 @@ __device__ inline void widen_four(uint32_t bytes, __nv_fp8_e4m3, uint32_t& low, 
   };
   low = halves(bytes & 0xFFFFU);
   high = halves(bytes >> 16);
+#endif
 }
 
 __device__ inline void widen_four(uint32_t bytes, int8_t, uint32_t& low, uint32_t& high) {
@@ -302,7 +309,7 @@ struct RowSums {
     }
   }
 
-  // Multiplies what was summed before by e^(old maximum - new maximum).
+  // Multiplies the totals by e^(old maximum - new maximum).
   __device__ void rescale(const float (&factors)[kHalves]) {
     bool is_same = true;
 #pragma unroll
@@ -310,7 +317,6 @@ struct RowSums {
     if (__all_sync(0xFFFFFFFFU, is_same)) return;
 #pragma unroll
     for (int i = 0; i < kHalves; ++i) {
-      sums[i] = __fmul_rn(sums[i], factors[i]);
 #pragma unroll
       for (auto& total : totals) {
         total[2 * i] = __fmul_rn(total[2 * i], factors[i]);
@@ -319,13 +325,14 @@ struct RowSums {
     }
   }
 
-  // Turns the scores of kBlocks * 16 keys at first_position into weights as A fragments. The row
-  // of half i sees keys before limits[i]; log2_scale is the factor of the exponent. If there are
-  // scales, those of each 16 keys and of their values are 32 floats, scale_stride bytes apart.
+  // Turns the scores of kBlocks * 16 keys at first_position into weights, and adds them up, after
+  // which rescale(factors) is due. The row of half i sees keys before limits[i]; log2_scale is the
+  // factor of the exponent. If there are scales, those of each 16 keys and of their values are 32
+  // floats, scale_stride bytes apart.
   template <int kBlocks>
-  __device__ void soften(float (&scores)[kBlocks * 2][4], const char* scales, int scale_stride,
-                         int first_position, const int (&limits)[kHalves], float log2_scale,
-                         uint32_t (&weights)[kBlocks][4]) {
+  __device__ void weigh(float (&scores)[kBlocks * 2][4], const char* scales, int scale_stride,
+                        int first_position, const int (&limits)[kHalves], float log2_scale,
+                        float (&factors)[kHalves]) {
     const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
     float value_scales[T::kHasScales ? kBlocks * 2 : 1][2];
     float new_max[kHalves];
@@ -338,7 +345,7 @@ struct RowSums {
     }
 #pragma unroll
     for (int n = 0; n < kBlocks * 2; ++n) {
-      float extra[2] = {0.0F, 0.0F};
+      [[maybe_unused]] float extra[2];
       if constexpr (T::kHasScales) {
         const int key = n % 2 * 8 + lane % 4 * 2;
         const auto* of_block = reinterpret_cast<const float*>(scales + n / 2 * scale_stride);
@@ -363,11 +370,12 @@ struct RowSums {
       }
 #pragma unroll
       for (int e = 0; e < 2 * kHalves; ++e) {
-        new_max[e / 2] = fmaxf(new_max[e / 2], __fadd_rn(scores[n][e], extra[e % 2]));
+        float score = scores[n][e];
+        if constexpr (T::kHasScales) score = __fadd_rn(score, extra[e % 2]);
+        new_max[e / 2] = fmaxf(new_max[e / 2], score);
       }
     }
     float offsets[kHalves];
-    float factors[kHalves];
 #pragma unroll
     for (int i = 0; i < kHalves; ++i) {
       new_max[i] = fmaxf(new_max[i], __shfl_xor_sync(0xFFFFFFFFU, new_max[i], 1));
@@ -376,8 +384,8 @@ struct RowSums {
       factors[i] = power_of_two(__fmul_rn(__fsub_rn(max_scores[i], origin), log2_scale));
       offsets[i] = __fmul_rn(-origin, log2_scale);
       max_scores[i] = new_max[i];
+      sums[i] = __fmul_rn(sums[i], factors[i]);
     }
-    rescale(factors);
 #pragma unroll
     for (int n = 0; n < kBlocks * 2; ++n) {
 #pragma unroll
@@ -387,6 +395,15 @@ struct RowSums {
         if constexpr (T::kHasScales) weight = __fmul_rn(weight, value_scales[n][e % 2]);
         scores[n][e] = weight;
       }
+    }
+  }
+
+  // Weights as A fragments.
+  template <int kBlocks>
+  __device__ static void pack(const float (&scores)[kBlocks * 2][4],
+                              uint32_t (&weights)[kBlocks][4]) {
+#pragma unroll
+    for (int n = 0; n < kBlocks * 2; ++n) {
       weights[n / 2][n % 2 * 2] = packed<typename T::Math>(scores[n][0], scores[n][1]);
       weights[n / 2][n % 2 * 2 + 1] =
           kHalves == 2 ? packed<typename T::Math>(scores[n][2], scores[n][3]) : 0;
@@ -447,8 +464,11 @@ __device__ inline void attend(RowSums<T, kHalves>* rows, const char* blocks, int
   uint32_t weights[kRows][kBlocks][4];
 #pragma unroll
   for (int row = 0; row < kRows; ++row) {
-    rows[row].template soften<kBlocks>(scores[row], blocks + 2 * T::kHalfBytes, T::kBlockBytes,
-                                       first_position, limits[row], log2_scale, weights[row]);
+    float factors[kHalves];
+    rows[row].template weigh<kBlocks>(scores[row], blocks + 2 * T::kHalfBytes, T::kBlockBytes,
+                                      first_position, limits[row], log2_scale, factors);
+    rows[row].rescale(factors);
+    rows[row].template pack<kBlocks>(scores[row], weights[row]);
   }
 #pragma unroll
   for (int block = 0; block < kBlocks; ++block) {

@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(kThreads, 2) prefill_kernel(AttentionTask task
   if (tile.tile < 0) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  const Work work = work_of<kTileQueries>(task, tile);
+  const Work work = work_of<kTileQueries>(task, tile, static_cast<int>(blockIdx.x));
   const int num_tiles = (visible(task, work, work.num_queries - 1) + kTileKeys - 1) / kTileKeys;
   const auto vector_of = [&](int key_tile) {
     return cache_vector(task, work.table, work.kv_head,

@@ -70,12 +70,12 @@ __device__ inline int visible(const AttentionTask& task, const Work& work, int i
 }
 
 template <int kTileQueries>
-__device__ Work work_of(const AttentionTask& task, const QueryTile& tile) {
+__device__ Work work_of(const AttentionTask& task, const QueryTile& tile, int kv_head) {
   Work work{.table = task.block_tables + tile.sequence * task.max_blocks,
             .first_row = task.query_starts[tile.sequence],
             .first_query = tile.tile * kTileQueries,
             .num_queries = 0,
-            .kv_head = static_cast<int>(blockIdx.x),
+            .kv_head = kv_head,
             .group = group_of(task),
             .context_len = task.context_lens[tile.sequence]};
   const int num_rows = task.query_starts[tile.sequence + 1] - work.first_row;

@@ -7,6 +7,8 @@
 
 #include <type_traits>
 
+#include "kernels/paged_attention/attention_tiles.cuh"
+
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 900 && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #error "build for sm_90a: sm_90 has no wgmma"
 #endif
@@ -33,10 +35,56 @@ __device__ inline void end_products() {
 #endif
 }
 
-// Until all products are there.
+// Until at most the last kGroups groups of products are under way.
+template <int kGroups>
 __device__ inline void wait_products() {
 #if FATHOM_HAS_WGMMA
-  asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kGroups) : "memory");
+#endif
+}
+
+// Gives the registers of a group of warps to others, or takes them: kCount for each thread.
+template <int kCount>
+__device__ inline void release_registers() {
+#if FATHOM_HAS_WGMMA
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kCount));
+#endif
+}
+
+template <int kCount>
+__device__ inline void take_registers() {
+#if FATHOM_HAS_WGMMA
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kCount));
+#endif
+}
+
+// Barriers in shared memory, whose phases follow each other as `count` arrivals come in.
+__device__ inline void init_barrier(uint64_t* barrier, uint32_t count) {
+#if FATHOM_HAS_WGMMA
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count)
+               : "memory");
+#endif
+}
+
+__device__ inline void arrive(uint64_t* barrier) {
+#if FATHOM_HAS_WGMMA
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier))
+               : "memory");
+#endif
+}
+
+// Waits for the end of a phase of this parity.
+__device__ inline void wait_for_phase(uint64_t* barrier, uint32_t parity) {
+#if FATHOM_HAS_WGMMA
+  uint32_t is_done = 0;
+  while (is_done == 0) {
+    asm volatile(
+        "{ .reg .pred done; mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2; "
+        "selp.u32 %0, 1, 0, done; }"
+        : "=r"(is_done)
+        : "r"(shared_address(barrier)), "r"(parity)
+        : "memory");
+  }
 #endif
 }
 
