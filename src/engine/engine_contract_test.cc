@@ -163,6 +163,7 @@ TEST_F(EngineContract, ALostDeviceEndsEveryRequestAndTakesNoMore) {
   const auto refused = engine_->submit(asked, running.callback());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, base::ErrorCode::kUnavailable);
+  engine_.reset();  // before its device
 }
 
 TEST_F(EngineContract, AFailedStepEndsItsRequestsAndLeavesNothingWrongBehind) {
