@@ -70,18 +70,21 @@ Precision automatic_precision(const std::string& stored, const device::Device& d
 
 Result<Precision> precision_of(const DeviceFlags& flags, const std::string& stored,
                                const device::Device& device) {
-  Precision asked = automatic_precision(stored, device);
-  if (flags.dtype == "fp32") asked.compute = DType::kF32;
-  if (flags.dtype == "bf16") asked.compute = DType::kBF16;
-  if (flags.dtype == "fp16") asked.compute = DType::kF16;
-  if (flags.dtype == "fp8") {
+  Precision asked;
+  if (flags.dtype == "fp32") {
+    asked.compute = DType::kF32;
+  } else if (flags.dtype == "fp16") {
+    asked.compute = DType::kF16;
+  } else if (flags.dtype == "fp8") {
     if (!device.supports(DType::kF8E4M3)) {
       return fail(ErrorCode::kInvalidArgument, "--dtype",
                   "{} does not compute in fp8: that takes a GPU of sm_89 (RTX 4090, L4) or later",
                   device.name());
     }
-    if (asked.compute == DType::kF32) asked.compute = DType::kBF16;
+    asked = automatic_precision(stored, device);
     asked.matrices_in_fp8 = true;
+  } else if (flags.dtype == "auto") {
+    asked = automatic_precision(stored, device);
   }
   if (!device.supports(asked.compute)) {
     return fail(ErrorCode::kInvalidArgument, "--dtype", "{} does not compute in {}", device.name(),
