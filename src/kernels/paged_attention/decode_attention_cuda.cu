@@ -8,6 +8,7 @@
 // over several blocks is added up, in their order, by the block that finishes last.
 #include "kernels/paged_attention/attention_cuda.h"
 #include "kernels/paged_attention/attention_tiles.cuh"
+#include "kernels/paged_attention/with_tiles.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
@@ -429,27 +430,10 @@ void decode(const AttentionTask& task, const CudaQueue& queue) {
          Overlap::kWithPredecessor, decode_kernel<X, T>, task);
 }
 
-template <typename X, typename Cache>
-void decode_by_dim(const AttentionTask& task, const CudaQueue& queue) {
-  if (task.head_dim == 128) return decode<X, Tiles<Cache, 128>>(task, queue);
-  decode<X, Tiles<Cache, 64>>(task, queue);
-}
-
-template <typename X>
-void decode_bytes(const AttentionTask& task, const CudaQueue& queue) {
-  if (task.cache_type == Element::kI8) return decode_by_dim<X, int8_t>(task, queue);
-  decode_by_dim<X, __nv_fp8_e4m3>(task, queue);
-}
-
 }  // namespace
 
 void decode_attention(const AttentionTask& task, const CudaQueue& queue) {
-  if (task.cache_type == Element::kBF16) {
-    return decode_by_dim<__nv_bfloat16, __nv_bfloat16>(task, queue);
-  }
-  if (task.cache_type == Element::kF16) return decode_by_dim<__half, __half>(task, queue);
-  if (task.activation_type == Element::kF16) return decode_bytes<__half>(task, queue);
-  decode_bytes<__nv_bfloat16>(task, queue);
+  with_tiles(task, [&]<typename X, typename T>() { decode<X, T>(task, queue); });
 }
 
 int64_t paged_attention_workspace_floats(int64_t num_multiprocessors, int64_t head_dim) {

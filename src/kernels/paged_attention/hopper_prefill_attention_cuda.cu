@@ -9,6 +9,7 @@
 #include "kernels/paged_attention/attention_tiles.cuh"
 #include "kernels/paged_attention/query_tiles.cuh"
 #include "kernels/paged_attention/wgmma.cuh"
+#include "kernels/paged_attention/with_tiles.cuh"
 
 namespace fathom::kernels::cuda {
 namespace {
@@ -374,27 +375,10 @@ void prefill(const AttentionTask& task, const CudaQueue& queue) {
   prefill_in_groups<X, T, Groups<2>>(task, queue);
 }
 
-template <typename X, typename Cache>
-void prefill_by_dim(const AttentionTask& task, const CudaQueue& queue) {
-  if (task.head_dim == 128) return prefill<X, Tiles<Cache, 128>>(task, queue);
-  prefill<X, Tiles<Cache, 64>>(task, queue);
-}
-
-template <typename X>
-void prefill_bytes(const AttentionTask& task, const CudaQueue& queue) {
-  if (task.cache_type == Element::kI8) return prefill_by_dim<X, int8_t>(task, queue);
-  prefill_by_dim<X, __nv_fp8_e4m3>(task, queue);
-}
-
 }  // namespace
 
 void hopper_prefill_attention(const AttentionTask& task, const CudaQueue& queue) {
-  if (task.cache_type == Element::kBF16) {
-    return prefill_by_dim<__nv_bfloat16, __nv_bfloat16>(task, queue);
-  }
-  if (task.cache_type == Element::kF16) return prefill_by_dim<__half, __half>(task, queue);
-  if (task.activation_type == Element::kF16) return prefill_bytes<__half>(task, queue);
-  prefill_bytes<__nv_bfloat16>(task, queue);
+  with_tiles(task, [&]<typename X, typename T>() { prefill<X, T>(task, queue); });
 }
 
 }  // namespace fathom::kernels::cuda
