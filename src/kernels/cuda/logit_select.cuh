@@ -323,6 +323,12 @@ __device__ Bound narrow(Candidates<Load>& candidates, Bound bound, uint32_t top_
   return result;
 }
 
+// Shared memory for kth_maximum's maxima: whole groups of four, since the compiler may read the
+// loop's next ones before it knows whether there are any.
+inline size_t kth_maximum_bytes(int num_segments) {
+  return (static_cast<size_t>(num_segments) + 3) / 4 * 4 * sizeof(float);
+}
+
 // The k-th greatest of the segments' maxima, which the k-th greatest logit is not below; -infinity
 // if there are fewer. By the block.
 __device__ inline float kth_maximum(const float* maxima, int num_segments, int k,

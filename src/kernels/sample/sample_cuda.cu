@@ -129,7 +129,7 @@ __device__ RowShared row_shared(int num_segments) {
 }
 
 size_t row_shared_bytes(int num_segments) {
-  return sizeof(SelectScratch) + num_segments * (sizeof(Mass) + sizeof(float));
+  return sizeof(SelectScratch) + num_segments * sizeof(Mass) + kth_maximum_bytes(num_segments);
 }
 
 // Logits that may weigh `least` of the likeliest one's weight: those below it do not.

@@ -118,7 +118,8 @@ void top_logprobs(const TopLogprobsTask& task, const CudaQueue& queue) {
   launch(queue, "top_logprobs",
          {.grid = static_cast<unsigned>(task.num_rows),
           .block = kRowThreads,
-          .shared_bytes = sizeof(RowShared) + 2 * sizeof(float) * num_segments},
+          .shared_bytes =
+              sizeof(RowShared) + kth_maximum_bytes(num_segments) + sizeof(float) * num_segments},
          Overlap::kWithPredecessor, list_rows, task, num_segments);
 }
 
