@@ -200,6 +200,11 @@ bool Library::describe(const LinearTask& task, const Key& key, Plan& plan) const
     ok = set(plan.operation, lt::kScaleModeA, lt::kScaleOuterVectorF32) &&
          set(plan.operation, lt::kScaleModeB, lt::kScaleOuterVectorF32);
   }
+  if (ok && key.x_type == Element::kF8E4M3) {
+    // Sums stay in the tensor cores' about 14 bits, which linear.h's tolerance allows for.
+    const int8_t is_fast = 1;
+    ok = set(plan.operation, lt::kFastAccumulation, is_fast);
+  }
   return ok && set_pointers(task, key, plan);
 }
 

@@ -44,6 +44,7 @@ enum OperationAttribute : int {
   kBiasPointer = 8,
   kScalePointerA = 17,
   kScalePointerB = 18,
+  kFastAccumulation = 25,
   kBiasType = 26,
   kScaleModeA = 31,
   kScaleModeB = 32,

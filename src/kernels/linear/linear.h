@@ -7,7 +7,7 @@
 //   On CUDA also x f16 with W f16, y f16; and on sm_89+ W f8_e4m3 with `scales` f32 [out_i], each
 //   weight being scale times its code, with x bf16 | f16, or x f8_e4m3 with `x_scales` f32
 //   [num_tokens]. With many tokens an x in bf16 or f16 is quantized like that first (scale =
-//   max|x| / 448 of its row), unless batch_invariant.
+//   max|x| / 448 of its row); with batch_invariant, with any number of tokens or with none.
 // accumulate: y += x W^T + b; y is f32 then.
 // Order: an output's sum runs over `in` in an order that depends on `in` alone, so a row of y has
 //   the same bits whatever else is in the batch. On CUDA this holds with batch_invariant; without,
@@ -15,8 +15,8 @@
 // Cost: 2 * num_tokens * in * out FLOP; reads W once for every block of token rows. Fast on CUDA
 //   if x, W and y lie at multiples of 16 bytes, and so does each of their rows.
 // Tolerance: |error| <= 4 * in * 2^-24 * sum |x w| in f32; bf16 outputs are rounded once more.
-//   The GPU's fp8 by fp8 products add up with about 14 bits: |error| <= 2^-13 sum |x w| there.
-//   Quantizing x adds up to 2^-4 |x w| a term.
+//   The GPU's fp8 by fp8 products add up with about 14 bits, a step after the other: |error| <=
+//   2^-13 (1 + in / 1024) sum |x w| there. Quantizing x adds up to 2^-4 |x w| a term.
 #pragma once
 
 #include <array>
@@ -61,8 +61,8 @@ struct LinearArgs {
   tensor::MutableView workspace;
 };
 
-// On CUDA, products of more tokens with fp8 weights read x in fp8, unless batch_invariant: whoever
-// makes x may as well write it so.
+// On CUDA, products of more tokens with fp8 weights read x in fp8: whoever makes x may as well
+// write it so. Not with batch_invariant, where linear() itself knows whether they do.
 inline constexpr std::int64_t kMaxUnquantizedTokens = 64;
 
 void linear(const LinearArgs& args, device::Stream& stream);
@@ -87,10 +87,10 @@ struct LinearShape {
 // cuBLASLt, and the error says what to install if it is missing. Then it times the algorithms of
 // each shape with 16, 32, 64, ... tokens up to max_tokens and remembers the fastest for the
 // process's life; this takes about 0.2 s a shape and up to 1 GiB of device memory meanwhile, and is
-// left out where that is not there. For shapes in bf16 or f16 that ask for it, it finds out whether
-// the library gives a row the same bits in every number of tokens; where it does, linear() uses it
-// with batch_invariant, too, else our own kernels, which are slower with many tokens. Nothing to do
-// on the CPU. Thread-safe.
+// left out where that is not there. For shapes that ask for it, it finds out whether the library
+// gives a row the same bits in every number of tokens; where it does, linear() uses it with
+// batch_invariant, too, else our own kernels, which are slower with many tokens. Nothing to do on
+// the CPU. Thread-safe.
 base::Result<void> prepare_linear(device::Device& device, std::span<const LinearShape> shapes = {},
                                   std::int64_t max_tokens = 0);
 

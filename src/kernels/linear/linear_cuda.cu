@@ -56,8 +56,9 @@ LinearTask some_tokens(LinearTask task, int64_t first, int64_t count) {
 }
 
 // Where the library has no products with a scale for each row: plain sums into the workspace, as
-// many tokens at a time as fit, and then the scales.
+// many tokens at a time as fit, and then the scales. Not batch-invariant.
 bool multiply_unscaled(const LinearTask& task, const CudaQueue& queue) {
+  if (task.batch_invariant) return false;
   const int64_t sum_bytes = task.workspace_bytes - kMaxCublasltWorkspaceBytes;
   const int64_t tokens_at_once = sum_bytes / (task.out * 4);
   if (tokens_at_once < 1) return false;

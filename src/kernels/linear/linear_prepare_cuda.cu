@@ -34,16 +34,20 @@ __global__ void fill_bytes(uint8_t* bytes, int64_t count) {
   }
 }
 
+__device__ uint32_t mixed(uint32_t index) {
+  uint32_t hash = index * 2654435761U + 0x9E3779B9U;
+  hash ^= hash >> 16;
+  hash *= 0x85EBCA6BU;
+  return hash ^ hash >> 13;
+}
+
 // Random numbers of many magnitudes, so that another order of a sum gives other bits. From the byte
 // pairs' own indices: bf16 or f16.
 __global__ void fill_floats(uint8_t* bytes, int64_t count, bool is_bf16) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count / 2;
        i += step) {
-    auto hash = static_cast<uint32_t>(i) * 2654435761U + 0x9E3779B9U;
-    hash ^= hash >> 16;
-    hash *= 0x85EBCA6BU;
-    hash ^= hash >> 13;
+    const uint32_t hash = mixed(static_cast<uint32_t>(i));
     const float sign = (hash & 1U) != 0 ? -1.0F : 1.0F;
     const float value = sign * (1.0F + static_cast<float>(hash >> 8) * 0x1.0p-24F) *
                         exp2f(-static_cast<float>((hash >> 1) & 7U));
@@ -52,6 +56,16 @@ __global__ void fill_floats(uint8_t* bytes, int64_t count, bool is_bf16) {
     } else {
       reinterpret_cast<__half*>(bytes)[i] = narrow<__half>(value);
     }
+  }
+}
+
+// The same in fp8, from each byte's index: anything but NaN.
+__global__ void fill_codes(uint8_t* bytes, int64_t count) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += step) {
+    const auto code = static_cast<uint8_t>(mixed(static_cast<uint32_t>(i)) >> 11);
+    bytes[i] = (code & 0x7FU) == 0x7FU ? code ^ 0x40U : code;
   }
 }
 
@@ -199,9 +213,15 @@ void Trials::choose(int64_t tokens) {
 
 // Finds out whether rows have the same bits in every number of tokens, and remembers it.
 void Trials::compare(int64_t max_tokens) {
-  if (memory_.data() == nullptr || shape_.x_type != shape_.w_type) return;
-  fill_floats<<<1024, 256, 0, stream()>>>(memory_.data(), num_matrices_ * matrix_bytes_ + x_bytes_,
-                                          shape_.x_type == Element::kBF16);
+  if (memory_.data() == nullptr) return;
+  const bool is_bf16 = shape_.x_type == Element::kBF16;
+  const int64_t weight_bytes = num_matrices_ * matrix_bytes_;
+  if (shape_.w_type == Element::kF8E4M3) {
+    fill_codes<<<1024, 256, 0, stream()>>>(memory_.data(), weight_bytes);
+  } else {
+    fill_floats<<<1024, 256, 0, stream()>>>(memory_.data(), weight_bytes, is_bf16);
+  }
+  fill_floats<<<1024, 256, 0, stream()>>>(x(), x_bytes_, is_bf16);
   const TrialMemory others(y_bytes_ + 256);
   if (others.data() == nullptr) return;
   auto* const num_differences = reinterpret_cast<unsigned*>(others.data() + y_bytes_);
