@@ -9,13 +9,16 @@ import pytest
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 FATHOM = os.environ.get("FATHOM", str(SOURCE / "build/fathom"))
 MODEL = SOURCE / "tests/data/models/mini-llama"
+# On a GPU the answers are compared to the bit, as on the CPU.
+DEVICE = os.environ.get("FATHOM_TEST_DEVICE")
+DEVICE_FLAGS = ["--device", DEVICE, "--determinism", "batch"] if DEVICE else []
 
 
 class Server:
     def __init__(self, *arguments):
         self.process = subprocess.Popen(
             [FATHOM, "serve", str(MODEL), "--port", "0", "--served-model-name", "demo",
-             *arguments],
+             *DEVICE_FLAGS, *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.wait_until_serving()
 
