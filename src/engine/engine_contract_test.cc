@@ -217,9 +217,11 @@ TEST_F(EngineContract, ACancelledRequestFreesItsBlocksWithinAStep) {
   std::atomic<int> num_steps{0};         // that ended after the cancellation
   std::atomic<int> freed_after{0};       // as many of them; 0: not yet
   std::atomic<std::int64_t> held{1000};  // blocks, before it
+  // engine_ is null already while its last steps run.
+  std::atomic<const Engine*> engine{nullptr};
   EngineOptions options;
   options.on_step = [&](const StepReport&) {
-    const EngineStatus status = engine_->status();
+    const EngineStatus status = engine.load()->status();
     if (!is_cancelled) {
       held = status.num_used_kv_blocks;
       return;
@@ -228,6 +230,7 @@ TEST_F(EngineContract, ACancelledRequestFreesItsBlocksWithinAStep) {
     if (freed_after == 0 && status.num_used_kv_blocks < held) freed_after = num_steps.load();
   };
   start(options);
+  engine = engine_.get();
   GenerationRequest endless = request("The ", 1500);
   endless.stop.ignore_eos = true;
   Received first;
