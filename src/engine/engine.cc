@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "footprint/ledger.h"
+#include "kernels/device_shape.h"
 #include "kernels/top_logprobs/top_logprobs.h"
 
 namespace fathom::engine {
@@ -71,20 +73,22 @@ Result<std::shared_ptr<const grammar::Vocabulary>> grammar_vocabulary(
   return grammar::Vocabulary::create(std::move(bytes), end_tokens);
 }
 
-EngineOptions with_defaults(EngineOptions options, const device::Device& device) {
-  const bool is_gpu = !device.reads_host_memory();
-  if (options.max_batch_size == 0) options.max_batch_size = is_gpu ? 256 : 16;
-  if (options.max_step_tokens == 0) options.max_step_tokens = is_gpu ? 2048 : 256;
-  return options;
+footprint::EngineSizes sizes_of(const EngineOptions& options, const device::Device& device) {
+  return footprint::with_defaults({.max_context_tokens = options.max_context_tokens,
+                                   .max_batch_size = options.max_batch_size,
+                                   .max_step_tokens = options.max_step_tokens,
+                                   .max_draft_tokens = options.max_draft_tokens,
+                                   .kv_memory_bytes = options.kv_memory_bytes,
+                                   .kv_dtype = options.kv_dtype},
+                                  kernels::device_shape(device));
 }
 
-KvDemand kv_demand(const EngineOptions& options, const device::Device& device) {
-  return {.max_context_tokens = options.max_context_tokens,
-          .max_batch_size = options.max_batch_size,
-          .memory_bytes = options.kv_memory_bytes > 0 ? options.kv_memory_bytes
-                                                      : default_kv_memory_bytes(device),
-          .block_tokens = kBlockTokens,
-          .dtype = options.kv_dtype};
+// For what is left of the device's memory now.
+Result<footprint::KvPlan> plan_kv(const spec::ModelSpec& spec, const footprint::EngineSizes& sizes,
+                                  const device::Device& device) {
+  const auto available = static_cast<std::int64_t>(device.memory().available_bytes);
+  return footprint::plan_kv(spec,
+                            footprint::kv_demand(sizes, kernels::device_shape(device), available));
 }
 
 // What is taken beside the device's arrays: on a GPU by its context, code and recordings, and
@@ -108,28 +112,30 @@ Result<std::unique_ptr<Engine>> Engine::create(
     std::shared_ptr<const tokenizer::Tokenizer> tokenizer, device::Device& device,
     const EngineOptions& asked) {
   const spec::ModelSpec& spec = weights->spec();
-  const EngineOptions options = with_defaults(asked, device);
-  const SchedulerLimits limits{
-      .max_step_tokens = std::max(options.max_step_tokens, options.max_batch_size),
-      .max_batch_size = options.max_batch_size,
-      .block_tokens = kBlockTokens,
-      .reserve_tokens = std::max<std::int64_t>(options.reserve_tokens, 1),
-      .max_draft_tokens = options.max_draft_tokens,
-      .use_prefix_cache = options.use_prefix_cache};
-  const std::int64_t max_logit_rows =
-      options.max_batch_size * (1 + options.max_draft_tokens) + limits.max_prompt_logit_rows;
+  const footprint::EngineSizes sizes = sizes_of(asked, device);
+  const footprint::StepLimits step = footprint::step_limits(sizes);
+  EngineOptions options = asked;
+  options.max_batch_size = sizes.max_batch_size;
+  options.max_step_tokens = sizes.max_step_tokens;
+  const SchedulerLimits limits{.max_step_tokens = step.max_step_tokens,
+                               .max_batch_size = options.max_batch_size,
+                               .block_tokens = kBlockTokens,
+                               .reserve_tokens = std::max<std::int64_t>(options.reserve_tokens, 1),
+                               .max_prompt_logit_rows = footprint::kMaxPromptLogitRows,
+                               .max_draft_tokens = options.max_draft_tokens,
+                               .use_prefix_cache = options.use_prefix_cache};
   // The cache gets what the rest leaves; until the rest is there, that is at most what is free.
-  const KvPlan most = TRY(plan_kv(spec, kv_demand(options, device)));
+  const footprint::KvPlan most = TRY(plan_kv(spec, sizes, device));
   RunnerOptions runner_options;
   runner_options.block_tokens = kBlockTokens;
   runner_options.num_valid_tokens = std::min(tokenizer->vocab_size(), spec.vocab_rows);
-  runner_options.limits = {.max_step_tokens = limits.max_step_tokens,
-                           .max_sequences = options.max_batch_size,
-                           .max_logit_rows = std::min(max_logit_rows, limits.max_step_tokens),
+  runner_options.limits = {.max_step_tokens = step.max_step_tokens,
+                           .max_sequences = step.max_sequences,
+                           .max_logit_rows = step.max_logit_rows,
                            .max_context_tokens = most.max_context_tokens,
                            .determinism = options.determinism};
   auto runner = TRY(Runner::create(weights, device, runner_options));
-  const KvPlan kv = TRY(plan_kv(spec, kv_demand(options, device)));
+  const footprint::KvPlan kv = TRY(plan_kv(spec, sizes, device));
   TRY(runner.allocate_kv(kv.shape, device));
   std::unique_ptr<Engine> engine(new Engine(
       std::move(runner), Scheduler(limits, kv.shape.num_blocks, options.blocks), options));

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/checked.h"
 #include "kernels/count_tokens/count_tokens.h"
+#include "kernels/device_shape.h"
 #include "kernels/feed_tokens/feed_tokens.h"
 #include "kernels/sample/sample.h"
 #include "kernels/top_logprobs/top_logprobs.h"
@@ -20,15 +21,9 @@ using tensor::Shape;
 
 namespace {
 
-constexpr std::size_t kAlignmentBytes = 64;
-constexpr float kBan = -std::numeric_limits<float>::infinity();
+static_assert(footprint::kMaxTopLogprobs == kernels::kMaxTopLogprobs);
 
-std::size_t place(std::size_t& end, std::int64_t count, std::size_t element_bytes = 4) {
-  const std::size_t offset = end;
-  const std::size_t num_bytes = static_cast<std::size_t>(count) * element_bytes;
-  end += base::ceil_div(num_bytes, kAlignmentBytes) * kAlignmentBytes;
-  return offset;
-}
+constexpr float kBan = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
@@ -37,47 +32,25 @@ base::Result<Sampler> Sampler::create(device::Device& device, const SamplerLimit
   sampler.limits_ = limits;
   sampler.workspace_floats_ =
       kernels::sample_workspace_floats(limits.max_rows, limits.vocab_rows, device);
-  sampler.plan(sampler.workspace_floats_);
-  sampler.host_ = TRY(device.allocate(sampler.layout_.mirrored_end, device::Place::kHost));
-  sampler.memory_ = TRY(device.allocate(sampler.layout_.end));
+  const footprint::SamplerDemand demand{.max_rows = limits.max_rows,
+                                        .max_slots = limits.max_slots,
+                                        .max_step_tokens = limits.max_step_tokens,
+                                        .vocab_rows = limits.vocab_rows};
+  sampler.layout_ = footprint::sampler_arrays(demand, kernels::device_shape(device));
+  sampler.count_layout_ = footprint::count_arrays(demand);
+  const auto allocate = [&device](std::int64_t num_bytes, device::Place place) {
+    return device.allocate(static_cast<std::size_t>(num_bytes), place);
+  };
+  sampler.host_ = TRY(allocate(sampler.layout_.mirrored_end, device::Place::kHost));
+  sampler.memory_ = TRY(allocate(sampler.layout_.end, device::Place::kDevice));
   for (auto& host : sampler.count_hosts_) {
-    host = TRY(device.allocate(sampler.count_layout_.end, device::Place::kHost));
+    host = TRY(allocate(sampler.count_layout_.end, device::Place::kHost));
   }
-  sampler.count_memory_ = TRY(device.allocate(sampler.count_layout_.end));
+  sampler.count_memory_ = TRY(allocate(sampler.count_layout_.end, device::Place::kDevice));
   return sampler;
 }
 
-void Sampler::plan(std::int64_t workspace_floats) {
-  const std::int64_t rows = limits_.max_rows;
-  Layout& l = layout_;
-  l.seeds = place(l.end, rows, 8);
-  l.counters = place(l.end, rows, 8);
-  for (std::size_t* const offset : {&l.temperature, &l.top_k, &l.top_p, &l.min_p, &l.repetition,
-                                    &l.presence, &l.frequency, &l.penalty_slots, &l.store_slots,
-                                    &l.is_prompt, &l.mask_rows, &l.targets, &l.target_sources}) {
-    *offset = place(l.end, rows);
-  }
-  l.bias_starts = place(l.end, rows + 1);
-  l.bias_tokens = place(l.end, rows * kMaxBiasesPerRow);
-  l.bias_values = place(l.end, rows * kMaxBiasesPerRow);
-  l.masks = place(l.end, limits_.max_slots * num_mask_words());
-  for (std::size_t* const offset : {&l.tokens, &l.logprobs, &l.ranks, &l.target_logprobs}) {
-    *offset = place(l.end, rows);
-  }
-  l.top_ids = place(l.end, rows * kernels::kMaxTopLogprobs);
-  l.top_logprobs = place(l.end, rows * kernels::kMaxTopLogprobs);
-  l.mirrored_end = l.end;
-  l.last_tokens = place(l.end, limits_.max_slots);
-  l.token_counts = place(l.end, limits_.max_slots * limits_.vocab_rows);
-  l.workspace = place(l.end, workspace_floats);
-  CountLayout& c = count_layout_;
-  c.clear_slots = place(c.end, limits_.max_slots);
-  c.slots = place(c.end, limits_.max_step_tokens);
-  c.tokens = place(c.end, limits_.max_step_tokens);
-  c.is_prompt = place(c.end, limits_.max_step_tokens);
-}
-
-MutableView Sampler::view(std::size_t offset, DType dtype, const Shape& shape) const {
+MutableView Sampler::view(std::int64_t offset, DType dtype, const Shape& shape) const {
   return {static_cast<std::byte*>(memory_.data()) + offset, dtype, shape};
 }
 
@@ -85,7 +58,7 @@ void Sampler::enqueue_counts(const ScheduledStep& step, device::Stream& stream) 
   if (step.new_slots.empty() && step.counts.empty()) return;
   auto* const host = static_cast<std::byte*>(count_hosts_[num_counts_++ % 2].data());
   auto* const device = static_cast<std::byte*>(count_memory_.data());
-  const auto host_array = [host](std::size_t offset) {
+  const auto host_array = [host](std::int64_t offset) {
     return reinterpret_cast<std::int32_t*>(host + offset);
   };
   std::ranges::copy(step.new_slots, host_array(count_layout_.clear_slots));
@@ -100,8 +73,8 @@ void Sampler::enqueue_counts(const ScheduledStep& step, device::Stream& stream) 
       host_array(count_layout_.is_prompt)[size] = position < sequence.num_prompt_tokens() ? 1 : 0;
     }
   }
-  stream.copy_to_device(device, host, count_layout_.end);
-  const auto device_array = [device](std::size_t offset, std::int64_t count) {
+  stream.copy_to_device(device, host, static_cast<std::size_t>(count_layout_.end));
+  const auto device_array = [device](std::int64_t offset, std::int64_t count) {
     return tensor::View{device + offset, DType::kI32, {count}};
   };
   const MutableView counts =
@@ -199,7 +172,7 @@ Sampler::Wanted Sampler::fill(std::span<const LogitRow> rows, std::span<const To
 
 // What the rows ask to change in their logits, as filled in.
 kernels::LogitAdjustments Sampler::adjustments(const Wanted& wanted, std::int64_t num_rows) const {
-  const Layout& l = layout_;
+  const footprint::SamplerArrays& l = layout_;
   const Shape shape{num_rows};
   kernels::LogitAdjustments made;
   if (wanted.penalties) {
@@ -224,11 +197,11 @@ kernels::LogitAdjustments Sampler::adjustments(const Wanted& wanted, std::int64_
 
 void Sampler::enqueue_copies(const Wanted& wanted, device::Stream& stream) const {
   auto* const device = static_cast<std::byte*>(memory_.data());
-  const auto copy = [&](std::size_t offset, std::int64_t num_words) {
+  const auto copy = [&](std::int64_t offset, std::int64_t num_words) {
     stream.copy_to_device(device + offset, host<std::byte>(offset),
                           static_cast<std::size_t>(num_words) * 4);
   };
-  copy(0, static_cast<std::int64_t>(layout_.bias_tokens / 4));
+  copy(0, layout_.bias_tokens / 4);
   copy(layout_.bias_tokens, wanted.num_biases);
   copy(layout_.bias_values, wanted.num_biases);
   copy(layout_.masks, wanted.num_masks * num_mask_words());
@@ -236,9 +209,9 @@ void Sampler::enqueue_copies(const Wanted& wanted, device::Stream& stream) const
 
 // The likeliest tokens of each row, and the scores of what was sampled or given.
 void Sampler::enqueue_logprobs(const tensor::View& logits, device::Stream& stream) const {
-  const Layout& l = layout_;
+  const footprint::SamplerArrays& l = layout_;
   const std::int64_t num_rows = logits.shape[0];
-  const auto ints = [&](std::size_t offset) { return view(offset, DType::kI32, {num_rows}); };
+  const auto ints = [&](std::int64_t offset) { return view(offset, DType::kI32, {num_rows}); };
   // Sampled rows are scored at what they sampled.
   kernels::feed_tokens(
       {.sources = ints(l.target_sources), .last_tokens = ints(l.tokens), .ids = ints(l.targets)},
@@ -257,12 +230,12 @@ void Sampler::enqueue_logprobs(const tensor::View& logits, device::Stream& strea
 void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows,
                       std::span<const TokenId> end_tokens, device::Stream& stream) {
   if (rows.empty()) return;
-  const Layout& l = layout_;
+  const footprint::SamplerArrays& l = layout_;
   const Wanted wanted = fill(rows, end_tokens);
   enqueue_copies(wanted, stream);
   const Shape shape{std::ssize(rows)};
-  const auto ints = [&](std::size_t offset) { return view(offset, DType::kI32, shape); };
-  const auto floats = [&](std::size_t offset) { return view(offset, DType::kF32, shape); };
+  const auto ints = [&](std::int64_t offset) { return view(offset, DType::kI32, shape); };
+  const auto floats = [&](std::int64_t offset) { return view(offset, DType::kF32, shape); };
   kernels::sample({.logits = logits,
                    .num_valid_tokens = limits_.num_valid_tokens,
                    .temperature = floats(l.temperature),
@@ -291,10 +264,10 @@ void Sampler::enqueue(const tensor::View& logits, std::span<const LogitRow> rows
                           stream);
   }
   if (wanted.logprobs) enqueue_logprobs(logits, stream);
-  const std::size_t results_end = wanted.logprobs ? l.mirrored_end : l.ranks;
+  const std::int64_t results_end = wanted.logprobs ? l.mirrored_end : l.ranks;
   stream.copy_to_host(host<std::byte>(l.tokens),
                       static_cast<const std::byte*>(memory_.data()) + l.tokens,
-                      results_end - l.tokens);
+                      static_cast<std::size_t>(results_end - l.tokens));
 }
 
 LogitResult Sampler::result(std::size_t index, const LogitRow& row) const {

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "device/device.h"
 #include "engine/scheduler.h"
+#include "footprint/step_arrays.h"
 #include "kernels/sample/logit_adjustments.h"
 #include "tensor/tensor.h"
 
@@ -43,7 +44,7 @@ struct LogitResult {
 class Sampler {
  public:
   // Entries of logit biases and bans that one row may have.
-  static constexpr std::int64_t kMaxBiasesPerRow = 4096;
+  static constexpr std::int64_t kMaxBiasesPerRow = footprint::kMaxBiasesPerRow;
 
   static base::Result<Sampler> create(device::Device& device, const SamplerLimits& limits);
 
@@ -63,22 +64,6 @@ class Sampler {
   std::size_t size_bytes() const { return memory_.size_bytes() + count_memory_.size_bytes(); }
 
  private:
-  // Byte offsets into the device's memory and, as far as they are copied, the host's mirror.
-  struct Layout {
-    std::size_t seeds = 0, counters = 0, temperature = 0, top_k = 0, top_p = 0, min_p = 0;
-    std::size_t repetition = 0, presence = 0, frequency = 0, penalty_slots = 0, store_slots = 0;
-    std::size_t is_prompt = 0, mask_rows = 0, targets = 0, target_sources = 0, bias_starts = 0;
-    std::size_t bias_tokens = 0, bias_values = 0, masks = 0;
-    std::size_t tokens = 0, logprobs = 0;
-    std::size_t ranks = 0, target_logprobs = 0, top_ids = 0, top_logprobs = 0;
-    std::size_t mirrored_end = 0;
-    std::size_t last_tokens = 0, token_counts = 0, workspace = 0;
-    std::size_t end = 0;
-  };
-  // The arrays of the tokens that enqueue_counts() counts, twice on the host.
-  struct CountLayout {
-    std::size_t clear_slots = 0, slots = 0, tokens = 0, is_prompt = 0, end = 0;
-  };
   // What the rows of a step ask for beyond plain sampling.
   struct Wanted {
     bool penalties = false;
@@ -89,7 +74,6 @@ class Sampler {
   };
 
   Sampler() = default;
-  void plan(std::int64_t workspace_floats);
   Wanted fill(std::span<const LogitRow> rows, std::span<const TokenId> end_tokens);
   void enqueue_copies(const Wanted& wanted, device::Stream& stream) const;
   void enqueue_logprobs(const tensor::View& logits, device::Stream& stream) const;
@@ -97,20 +81,20 @@ class Sampler {
   std::int64_t num_mask_words() const { return (limits_.vocab_rows + 31) / 32; }
   std::int64_t fill_biases(const LogitRow& row, std::span<const TokenId> end_tokens,
                            std::int64_t at);
-  tensor::MutableView view(std::size_t offset, tensor::DType dtype,
+  tensor::MutableView view(std::int64_t offset, tensor::DType dtype,
                            const tensor::Shape& shape) const;
   template <typename T>
-  T* host(std::size_t offset) {
+  T* host(std::int64_t offset) {
     return reinterpret_cast<T*>(static_cast<std::byte*>(host_.data()) + offset);
   }
   template <typename T>
-  const T* host(std::size_t offset) const {
+  const T* host(std::int64_t offset) const {
     return reinterpret_cast<const T*>(static_cast<const std::byte*>(host_.data()) + offset);
   }
 
   SamplerLimits limits_;
-  Layout layout_;
-  CountLayout count_layout_;
+  footprint::SamplerArrays layout_;
+  footprint::CountArrays count_layout_;
   std::int64_t workspace_floats_ = 0;
   device::Buffer host_;
   device::Buffer count_hosts_[2];

@@ -20,6 +20,7 @@
 
 #include "engine/block_pool.h"
 #include "engine/sequence.h"
+#include "footprint/ledger.h"
 
 namespace fathom::engine {
 
@@ -28,8 +29,9 @@ struct SchedulerLimits {
   std::int64_t max_batch_size = 0;   // sequences that run at a time
   std::int64_t block_tokens = 0;
   std::int64_t reserve_tokens = 1024;
-  std::int64_t max_prompt_logit_rows = 32;  // of one step, beside those that are sampled
-  std::int64_t max_draft_tokens = 0;        // guesses for one sequence of a step; 0: none
+  // Of one step, beside those that are sampled.
+  std::int64_t max_prompt_logit_rows = footprint::kMaxPromptLogitRows;
+  std::int64_t max_draft_tokens = 0;  // guesses for one sequence of a step; 0: none
   bool use_prefix_cache = true;
 };
 

@@ -13,22 +13,11 @@ base::Result<StepBuffers> StepBuffers::create(device::Device& device,
   StepBuffers buffers;
   buffers.block_tokens_ = block_tokens;
   buffers.max_blocks_ = base::ceil_div(limits.max_context_tokens, block_tokens);
-  Layout& layout = buffers.layout_;
-  const auto place = [&layout](std::int64_t count) {
-    const std::int64_t offset = layout.size;
-    layout.size += base::ceil_div<std::int64_t>(count, 16) * 16;  // 64 bytes
-    return offset;
-  };
-  layout.ids = place(limits.max_step_tokens);
-  layout.positions = place(limits.max_step_tokens);
-  layout.slots = place(limits.max_step_tokens);
-  layout.query_starts = place(limits.max_sequences + 1);
-  layout.context_lens = place(limits.max_sequences);
-  layout.logit_rows = place(limits.max_logit_rows);
-  layout.feed_slots = place(limits.max_step_tokens);
-  layout.pool_slots = place(limits.max_step_tokens);
-  layout.block_tables = place(limits.max_sequences * buffers.max_blocks_);
-  const std::size_t num_bytes = static_cast<std::size_t>(layout.size) * sizeof(std::int32_t);
+  buffers.layout_ = footprint::step_arrays({.max_step_tokens = limits.max_step_tokens,
+                                            .max_sequences = limits.max_sequences,
+                                            .max_logit_rows = limits.max_logit_rows,
+                                            .max_blocks = buffers.max_blocks_});
+  const auto num_bytes = static_cast<std::size_t>(buffers.layout_.num_bytes());
   for (auto& host : buffers.hosts_) host = TRY(device.allocate(num_bytes, device::Place::kHost));
   buffers.device_ = TRY(device.allocate(num_bytes));
   return buffers;

@@ -10,6 +10,7 @@
 #include "base/token_id.h"
 #include "device/device.h"
 #include "engine/block_pool.h"
+#include "footprint/step_arrays.h"
 #include "model/decoder.h"
 
 namespace fathom::engine {
@@ -55,26 +56,12 @@ class StepBuffers {
   std::size_t size_bytes() const { return device_.size_bytes(); }
 
  private:
-  // Offsets into the buffers, in elements of int32.
-  struct Layout {
-    std::int64_t ids = 0;
-    std::int64_t positions = 0;
-    std::int64_t slots = 0;
-    std::int64_t query_starts = 0;
-    std::int64_t context_lens = 0;
-    std::int64_t logit_rows = 0;
-    std::int64_t feed_slots = 0;
-    std::int64_t pool_slots = 0;
-    std::int64_t block_tables = 0;
-    std::int64_t size = 0;
-  };
-
   StepBuffers() = default;
   void fill_rows(const SequenceChunk& chunk, const std::int32_t* table, std::int64_t first_row);
   void fill_padding_row(std::int64_t row, std::int64_t sequence, std::int64_t logit_row);
   tensor::MutableView view(std::int64_t offset, const tensor::Shape& shape) const;
 
-  Layout layout_;
+  footprint::StepArrays layout_;
   std::int64_t block_tokens_ = 0;
   std::int64_t max_blocks_ = 0;
   std::array<device::Buffer, 2> hosts_;

@@ -38,8 +38,6 @@ struct CudaKernels {
   void (*read_sum)(const ReadSumTask&, const CudaQueue&);
   void (*rope_kv_append)(const RopeTask&, const CudaQueue&);
   void (*paged_attention)(const AttentionTask&, const CudaQueue&);
-  // Floats of AttentionTask::workspace on a GPU of so many multiprocessors.
-  int64_t (*paged_attention_workspace_floats)(int64_t num_multiprocessors, int64_t head_dim);
   void (*rms_norm)(const RmsNormTask&, const CudaQueue&);
   void (*embedding)(const EmbeddingTask&, const CudaQueue&);
   void (*gather_rows)(const GatherRowsTask&, const CudaQueue&);
@@ -51,7 +49,6 @@ struct CudaKernels {
   void (*clear_pools)(const ClearPoolsTask&, const CudaQueue&);
   void (*quantize_rows)(const QuantizeRowsTask&, const CudaQueue&);
   void (*sample)(const SampleTask&, const CudaQueue&);
-  int64_t (*sample_workspace_floats)(int64_t max_rows, int64_t vocab_rows);
   void (*token_logprobs)(const TokenLogprobsTask&, const CudaQueue&);
   void (*top_logprobs)(const TopLogprobsTask&, const CudaQueue&);
 };

@@ -5,7 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "base/checked.h"
+#include "footprint/decoder_arrays.h"
+#include "kernels/device_shape.h"
 #include "kernels/embedding/embedding.h"
 #include "kernels/gather_rows/gather_rows.h"
 #include "kernels/linear/linear.h"
@@ -19,32 +20,6 @@ namespace fathom::model {
 
 using tensor::DType;
 using tensor::MutableView;
-using tensor::Shape;
-
-namespace {
-
-// Every array starts on its own cache line, so that no two kernels' outputs share one; and where
-// cuBLASLt wants its workspace.
-constexpr std::size_t kAlignmentBytes = 256;
-
-// Hands out consecutive arrays of one allocation; with no memory it only adds up their sizes.
-class Planner {
- public:
-  explicit Planner(std::byte* memory) : memory_(memory) {}
-
-  MutableView place(DType dtype, const Shape& shape) {
-    MutableView view{memory_ == nullptr ? nullptr : memory_ + used_bytes_, dtype, shape};
-    used_bytes_ += base::ceil_div(view.num_bytes(), kAlignmentBytes) * kAlignmentBytes;
-    return view;
-  }
-  std::size_t used_bytes() const { return used_bytes_; }
-
- private:
-  std::byte* memory_;
-  std::size_t used_bytes_ = 0;
-};
-
-}  // namespace
 
 base::Result<Decoder> Decoder::create(std::shared_ptr<const Weights> weights,
                                       device::Device& device, const DecoderLimits& limits) {
@@ -52,8 +27,7 @@ base::Result<Decoder> Decoder::create(std::shared_ptr<const Weights> weights,
   decoder.weights_ = std::move(weights);
   decoder.limits_ = limits;
   TRY(decoder.prepare(device));
-  decoder.memory_ = TRY(device.allocate(decoder.plan(device, nullptr)));
-  decoder.plan(device, static_cast<std::byte*>(decoder.memory_.data()));
+  TRY(decoder.allocate(device));
   auto stream = TRY(device.create_stream());
   const std::vector<float> table = cos_sin_table(decoder.spec(), limits.max_context_tokens);
   stream->copy_to_device(decoder.workspace_.cos_sin.data, table.data(),
@@ -86,31 +60,35 @@ base::Result<void> Decoder::prepare(device::Device& device) const {
   return kernels::prepare_linear(device, shapes, limits_.max_logit_rows);
 }
 
-std::size_t Decoder::plan(const device::Device& device, std::byte* memory) {
-  const spec::ModelSpec& model = spec();
-  const DType dtype = weights_->compute_dtype();
-  const std::int64_t tokens = limits_.max_step_tokens;
-  Planner planner(memory);
-  Workspace& w = workspace_;
-  w.residual = planner.place(DType::kF32, {tokens, model.hidden_size});
-  w.normed = planner.place(dtype, {tokens, model.hidden_size});
-  w.qkv = planner.place(dtype, {tokens, model.q_size() + 2 * model.kv_size()});
-  w.queries = planner.place(dtype, {tokens, model.num_heads, model.head_dim});
-  w.attended = planner.place(dtype, {tokens, model.num_heads, model.head_dim});
-  w.gate_up = planner.place(dtype, {tokens, 2 * model.intermediate_size});
-  w.gated = planner.place(dtype, {tokens, model.intermediate_size});
-  w.selected = planner.place(dtype, {limits_.max_logit_rows, model.hidden_size});
-  w.logits = planner.place(DType::kF32, {limits_.max_logit_rows, model.vocab_rows});
-  w.cos_sin = planner.place(DType::kF32, {limits_.max_context_tokens, 2, model.head_dim / 2});
-  w.attention = planner.place(DType::kF32, {kernels::paged_attention_workspace_floats(
-                                               tokens, model.num_heads, model.head_dim, device)});
-  const std::int64_t max_in =
-      std::max({model.hidden_size, model.q_size(), model.intermediate_size});
-  w.linear = planner.place(DType::kU8, {kernels::linear_workspace_bytes(device, tokens, max_in)});
-  const bool may_quantize = quantizes(tokens);
-  w.quantized = planner.place(DType::kF8E4M3, {may_quantize ? tokens : 0, max_in});
-  w.scales = planner.place(DType::kF32, {may_quantize ? tokens : 0});
-  return planner.used_bytes();
+base::Result<void> Decoder::allocate(device::Device& device) {
+  const footprint::DecoderArrays arrays =
+      footprint::decoder_arrays(spec(),
+                                {.compute_dtype = weights_->compute_dtype(),
+                                 .max_step_tokens = limits_.max_step_tokens,
+                                 .max_logit_rows = limits_.max_logit_rows,
+                                 .max_context_tokens = limits_.max_context_tokens,
+                                 .quantizes_rows = quantizes(limits_.max_step_tokens)},
+                                kernels::device_shape(device));
+  memory_ = TRY(device.allocate(static_cast<std::size_t>(arrays.total_bytes)));
+  const auto at = [this](const footprint::PlacedArray& array) {
+    return MutableView{static_cast<std::byte*>(memory_.data()) + array.offset_bytes, array.dtype,
+                       array.shape};
+  };
+  workspace_ = {.residual = at(arrays.residual),
+                .normed = at(arrays.normed),
+                .qkv = at(arrays.qkv),
+                .queries = at(arrays.queries),
+                .attended = at(arrays.attended),
+                .gate_up = at(arrays.gate_up),
+                .gated = at(arrays.gated),
+                .selected = at(arrays.selected),
+                .logits = at(arrays.logits),
+                .cos_sin = at(arrays.cos_sin),
+                .attention = at(arrays.attention),
+                .linear = at(arrays.linear),
+                .quantized = at(arrays.quantized),
+                .scales = at(arrays.scales)};
+  return {};
 }
 
 kernels::DecodeRowModel Decoder::row_model(const KvCache& cache) const {

@@ -102,8 +102,8 @@ class Decoder {
   };
 
   Decoder() = default;
-  // Places the workspace at `memory`; returns its size. With no memory it only measures.
-  std::size_t plan(const device::Device& device, std::byte* memory);
+  // Takes the workspace.
+  base::Result<void> allocate(device::Device& device);
   base::Result<void> prepare(device::Device& device) const;
   kernels::DecodeRowModel row_model(const KvCache& cache) const;
   // Whether products of so many rows read them in fp8.

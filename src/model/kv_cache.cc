@@ -7,15 +7,6 @@ namespace fathom::model {
 
 using tensor::DType;
 
-std::int64_t kv_block_bytes(const spec::ModelSpec& spec, const KvCacheShape& shape) {
-  const std::int64_t num_scales =
-      shape.dtype == DType::kI8 ? 2 * spec.num_layers * spec.num_kv_heads : 0;
-  const std::int64_t token_bytes =
-      spec.kv_values_per_token() * static_cast<std::int64_t>(tensor::size_bytes(shape.dtype)) +
-      num_scales * static_cast<std::int64_t>(sizeof(float));
-  return token_bytes * shape.block_tokens;
-}
-
 base::Result<KvCache> KvCache::allocate(const spec::ModelSpec& spec, const KvCacheShape& shape,
                                         device::Device& device) {
   if (!device.supports(shape.dtype)) {

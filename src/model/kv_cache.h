@@ -6,19 +6,14 @@
 
 #include "base/result.h"
 #include "device/device.h"
+#include "footprint/kv_cache.h"
 #include "kernels/paged_kv.h"
 #include "spec/model_spec.h"
 
 namespace fathom::model {
 
-struct KvCacheShape {
-  std::int64_t num_blocks = 0;
-  std::int64_t block_tokens = 16;
-  tensor::DType dtype = tensor::DType::kBF16;  // that the device supports
-};
-
-// Bytes of one block over all layers, the scales of an i8 cache included.
-std::int64_t kv_block_bytes(const spec::ModelSpec& spec, const KvCacheShape& shape);
+using footprint::kv_block_bytes;
+using footprint::KvCacheShape;
 
 class KvCache {
  public:

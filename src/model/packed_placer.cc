@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "checkpoint/finite.h"
+#include "footprint/weights.h"
 #include "kernels/quantize_rows/quantize_rows.h"
 #include "model/weight_placer.h"
 #include "tensor/convert.h"
@@ -27,8 +28,7 @@ using tensor::MutableView;
 using tensor::Shape;
 using tensor::View;
 
-// Kernels read 16 bytes at a time, and bulk copies want 128.
-constexpr std::size_t kAlignmentBytes = 256;
+constexpr std::size_t kAlignmentBytes = footprint::kWeightAlignmentBytes;
 // Big enough that copies run at the link's speed, small enough that two are soon filled.
 constexpr std::int64_t kPieceElements = std::int64_t{8} << 20;
 constexpr std::int64_t kTaskElements = std::int64_t{1} << 18;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/checked.h"
+#include "footprint/weights.h"
 #include "tensor/convert.h"
 
 namespace fathom::model {
@@ -21,8 +22,7 @@ namespace {
 constexpr float kDeviation = 0.02F;
 // Of fp8 weights, whose greatest code is 448: five deviations are within.
 constexpr float kFp8Scale = 5 * kDeviation / 448;
-// As packed weights are aligned.
-constexpr std::size_t kAlignmentBytes = 256;
+constexpr std::size_t kAlignmentBytes = footprint::kWeightAlignmentBytes;
 // A copy takes at most a chunk, from anywhere in the slack before it; in values.
 constexpr std::size_t kChunkValues = std::size_t{1} << 20;
 constexpr std::size_t kSlackValues = std::size_t{1} << 18;

@@ -14,7 +14,6 @@ void silu_mul(const SiluMulTask&, const CudaQueue&);
 void read_sum(const ReadSumTask&, const CudaQueue&);
 void rope_kv_append(const RopeTask&, const CudaQueue&);
 void paged_attention(const AttentionTask&, const CudaQueue&);
-int64_t paged_attention_workspace_floats(int64_t num_multiprocessors, int64_t head_dim);
 void rms_norm(const RmsNormTask&, const CudaQueue&);
 void embedding(const EmbeddingTask&, const CudaQueue&);
 void gather_rows(const GatherRowsTask&, const CudaQueue&);
@@ -26,35 +25,31 @@ void pool_rows(const PoolRowsTask&, const CudaQueue&);
 void clear_pools(const ClearPoolsTask&, const CudaQueue&);
 void quantize_rows(const QuantizeRowsTask&, const CudaQueue&);
 void sample(const SampleTask&, const CudaQueue&);
-int64_t sample_workspace_floats(int64_t max_rows, int64_t vocab_rows);
 void token_logprobs(const TokenLogprobsTask&, const CudaQueue&);
 void top_logprobs(const TopLogprobsTask&, const CudaQueue&);
 }  // namespace cuda
 
 const CudaKernels& cuda_kernels() {
-  static constexpr CudaKernels kTable{
-      .decode_row = cuda::decode_row,
-      .linear = cuda::linear,
-      .prepare_linear = cuda::prepare_linear,
-      .silu_mul = cuda::silu_mul,
-      .read_sum = cuda::read_sum,
-      .rope_kv_append = cuda::rope_kv_append,
-      .paged_attention = cuda::paged_attention,
-      .paged_attention_workspace_floats = cuda::paged_attention_workspace_floats,
-      .rms_norm = cuda::rms_norm,
-      .embedding = cuda::embedding,
-      .gather_rows = cuda::gather_rows,
-      .feed_tokens = cuda::feed_tokens,
-      .store_tokens = cuda::store_tokens,
-      .count_tokens = cuda::count_tokens,
-      .clear_counts = cuda::clear_counts,
-      .pool_rows = cuda::pool_rows,
-      .clear_pools = cuda::clear_pools,
-      .quantize_rows = cuda::quantize_rows,
-      .sample = cuda::sample,
-      .sample_workspace_floats = cuda::sample_workspace_floats,
-      .token_logprobs = cuda::token_logprobs,
-      .top_logprobs = cuda::top_logprobs};
+  static constexpr CudaKernels kTable{.decode_row = cuda::decode_row,
+                                      .linear = cuda::linear,
+                                      .prepare_linear = cuda::prepare_linear,
+                                      .silu_mul = cuda::silu_mul,
+                                      .read_sum = cuda::read_sum,
+                                      .rope_kv_append = cuda::rope_kv_append,
+                                      .paged_attention = cuda::paged_attention,
+                                      .rms_norm = cuda::rms_norm,
+                                      .embedding = cuda::embedding,
+                                      .gather_rows = cuda::gather_rows,
+                                      .feed_tokens = cuda::feed_tokens,
+                                      .store_tokens = cuda::store_tokens,
+                                      .count_tokens = cuda::count_tokens,
+                                      .clear_counts = cuda::clear_counts,
+                                      .pool_rows = cuda::pool_rows,
+                                      .clear_pools = cuda::clear_pools,
+                                      .quantize_rows = cuda::quantize_rows,
+                                      .sample = cuda::sample,
+                                      .token_logprobs = cuda::token_logprobs,
+                                      .top_logprobs = cuda::top_logprobs};
   return kTable;
 }
 

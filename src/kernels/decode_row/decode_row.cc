@@ -5,7 +5,7 @@
 #include <bit>
 #include <vector>
 
-#include "base/checked.h"
+#include "footprint/scratch.h"
 #include "kernels/cuda_kernels.h"
 #include "kernels/element.h"
 
@@ -20,10 +20,8 @@ constexpr std::int64_t kCopyBytes = 16;  // what bulk copies take in size and al
 // What the kernel's registers hold of a row.
 constexpr std::int64_t kMaxHidden = 4096;
 constexpr std::int64_t kMaxIntermediate = 20'480;
-constexpr std::int64_t kMaxSplits = 4;
 constexpr std::uint32_t kMaxStageBytes = 32 * 1024;
 constexpr std::int64_t kMinSharedBytes = 200 * 1024;
-constexpr std::size_t kAlignmentBytes = 256;
 
 bool is_aligned(const View& view) {
   return std::bit_cast<std::uintptr_t>(view.data) % kCopyBytes == 0;
@@ -194,7 +192,7 @@ base::Result<DecodeRowPlan> DecodeRowPlan::create(const DecodeRowModel& model,
   task.head_dim = static_cast<std::uint32_t>(first.kv.head_dim());
   task.block_tokens = static_cast<std::uint32_t>(first.kv.block_tokens());
   task.num_splits = static_cast<std::uint32_t>(
-      std::min<std::int64_t>(kMaxSplits, num_multiprocessors / model.num_heads));
+      footprint::decode_row_splits(num_multiprocessors, model.num_heads));
   task.epsilon = model.epsilon;
   task.scale = model.scale;
   task.type = element_of(model.embedding, "decode_row", {DType::kBF16, DType::kF16});
@@ -206,27 +204,22 @@ base::Result<DecodeRowPlan> DecodeRowPlan::create(const DecodeRowModel& model,
 
 base::Result<void> DecodeRowPlan::allocate(device::Device& device) {
   DecodeRowTask& task = task_;
-  const std::size_t q_size = std::size_t{task.num_heads} * task.head_dim;
-  const std::size_t num_parts = std::size_t{task.num_heads} * task.num_splits;
-  constexpr std::size_t kTypeBytes = 2;
-  const std::size_t sizes[] = {
-      sizeof(std::uint64_t), task.hidden * sizeof(float),
-      q_size * kTypeBytes,   num_parts * (task.head_dim + 2) * sizeof(std::uint64_t),
-      q_size * kTypeBytes,   task.matrices[3].in * kTypeBytes};
-  std::size_t offsets[std::size(sizes) + 1] = {};
-  for (std::size_t i = 0; i < std::size(sizes); ++i) {
-    offsets[i + 1] = offsets[i] + base::ceil_div(sizes[i], kAlignmentBytes) * kAlignmentBytes;
-  }
-  memory_ = TRY(device.allocate(offsets[std::size(sizes)]));
-  const auto at = [&](std::size_t i) {
-    return static_cast<void*>(static_cast<std::byte*>(memory_.data()) + offsets[i]);
+  const footprint::DecodeRowArrays arrays =
+      footprint::decode_row_arrays({.hidden_size = task.hidden,
+                                    .intermediate_size = task.matrices[3].in,
+                                    .num_heads = task.num_heads,
+                                    .head_dim = task.head_dim,
+                                    .num_multiprocessors = num_multiprocessors(device)});
+  memory_ = TRY(device.allocate(static_cast<std::size_t>(arrays.end)));
+  const auto at = [&](std::int64_t offset) {
+    return static_cast<void*>(static_cast<std::byte*>(memory_.data()) + offset);
   };
-  task.barrier = static_cast<std::uint64_t*>(at(0));
-  task.residual = static_cast<float*>(at(1));
-  task.q = at(2);
-  task.split_sums = static_cast<std::uint64_t*>(at(3));
-  task.attended = at(4);
-  task.gated = at(5);
+  task.barrier = static_cast<std::uint64_t*>(at(arrays.barrier));
+  task.residual = static_cast<float*>(at(arrays.residual));
+  task.q = at(arrays.queries);
+  task.split_sums = static_cast<std::uint64_t*>(at(arrays.split_sums));
+  task.attended = at(arrays.attended);
+  task.gated = at(arrays.gated);
   return {};
 }
 

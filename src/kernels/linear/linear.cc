@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "footprint/scratch.h"
 #include "kernels/cpu_kernels.h"
 #include "kernels/cuda_kernels.h"
+#include "kernels/device_shape.h"
 #include "kernels/element.h"
 
 namespace fathom::kernels {
@@ -16,9 +18,6 @@ using base::Result;
 using tensor::DType;
 
 namespace {
-
-// What the library of matrix products may use, and as much again for its products in pieces.
-constexpr std::int64_t kCudaScratchBytes = std::int64_t{64} << 20;
 
 void check_types(const LinearArgs& args, const LinearBlock& block, bool cuda) {
   const DType x = args.x.dtype;
@@ -96,10 +95,7 @@ void linear(const LinearArgs& args, device::Stream& stream) {
 
 std::int64_t linear_workspace_bytes(const device::Device& device, std::int64_t max_tokens,
                                     std::int64_t max_in) {
-  if (device.kind() == device::DeviceKind::kCpu) return 0;
-  // x in fp8, and its scales.
-  const std::int64_t quantized = max_tokens * max_in + max_tokens * 4;
-  return kCudaScratchBytes + (quantized + 511) / 256 * 256;
+  return footprint::linear_scratch_bytes(device_shape(device), max_tokens, max_in);
 }
 
 Result<void> prepare_linear(device::Device& device, std::span<const LinearShape> shapes,

@@ -6,6 +6,7 @@
 // warp takes a quarter, through a ring of its own in shared memory, with the tensor cores: 8 rows
 // of queries cost as much as one. Where an item ends the block adds up its four warps; an item cut
 // over several blocks is added up, in their order, by the block that finishes last.
+#include "footprint/scratch.h"
 #include "kernels/paged_attention/attention_cuda.h"
 #include "kernels/paged_attention/attention_tiles.cuh"
 #include "kernels/paged_attention/with_tiles.cuh"
@@ -15,7 +16,7 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarpThreads;
-constexpr int kMaxBlocksPerMultiprocessor = 4;
+static_assert(kDecodeQueries == footprint::kAttentionQueryRows);
 constexpr int kAddRows = 2;  // rows that are added up over the warps at a time
 
 __host__ __device__ constexpr int num_stages(int architecture, int element_bytes) {
@@ -32,7 +33,7 @@ constexpr int kArchitecture = 90;
 
 // What an item's partial result in the workspace is: rows of totals, maximum and sum, aligned.
 __host__ __device__ constexpr int64_t partial_floats(int64_t head_dim) {
-  return kDecodeQueries * (head_dim + 4);
+  return kDecodeQueries * (head_dim + footprint::kAttentionRowExtras);
 }
 
 // Blocks of 16 keys that a warp takes of a span.
@@ -150,6 +151,7 @@ struct Shared {
 
 template <typename T>
 constexpr int kBlocksPerMultiprocessor = 2;
+static_assert(kBlocksPerMultiprocessor<void> <= footprint::kAttentionBlocksPerMultiprocessor);
 
 // Where query i of an item begins in q and y.
 __device__ int64_t query_offset(const AttentionTask& task, const Cursor& item, int i) {
@@ -434,11 +436,6 @@ void decode(const AttentionTask& task, const CudaQueue& queue) {
 
 void decode_attention(const AttentionTask& task, const CudaQueue& queue) {
   with_tiles(task, [&]<typename X, typename T>() { decode<X, T>(task, queue); });
-}
-
-int64_t paged_attention_workspace_floats(int64_t num_multiprocessors, int64_t head_dim) {
-  if (head_dim != 64 && head_dim != 128) return 0;
-  return num_multiprocessors * kMaxBlocksPerMultiprocessor * (1 + 2 * partial_floats(head_dim));
 }
 
 }  // namespace fathom::kernels::cuda

@@ -1,8 +1,10 @@
 // Checks and dispatch.
 #include "kernels/paged_attention/paged_attention.h"
 
+#include "footprint/scratch.h"
 #include "kernels/cpu_kernels.h"
 #include "kernels/cuda_kernels.h"
+#include "kernels/device_shape.h"
 #include "kernels/element.h"
 
 namespace fathom::kernels {
@@ -67,8 +69,8 @@ void paged_attention(const PagedAttentionArgs& args, device::Stream& stream) {
 
 std::int64_t paged_attention_workspace_floats(std::int64_t max_tokens, std::int64_t num_heads,
                                               std::int64_t head_dim, const device::Device& device) {
-  if (device.kind() != device::DeviceKind::kCuda || max_tokens == 0 || num_heads == 0) return 0;
-  return cuda_kernels().paged_attention_workspace_floats(num_multiprocessors(device), head_dim);
+  if (max_tokens == 0 || num_heads == 0) return 0;
+  return footprint::attention_scratch_floats(device_shape(device), head_dim);
 }
 
 }  // namespace fathom::kernels

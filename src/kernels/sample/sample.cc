@@ -6,8 +6,10 @@
 #include <cmath>
 #include <limits>
 
+#include "footprint/scratch.h"
 #include "kernels/cpu_kernels.h"
 #include "kernels/cuda_kernels.h"
+#include "kernels/device_shape.h"
 #include "kernels/element.h"
 #include "kernels/sample/adjust_logits.h"
 #include "kernels/sample/philox.h"
@@ -24,7 +26,7 @@ struct Candidate {
 static_assert(sizeof(Candidate) == 2 * sizeof(float));
 
 // Of each column: a candidate, and an adjusted logit or a weight.
-constexpr std::int64_t kWorkspaceFloats = 3;
+constexpr std::int64_t kWorkspaceFloats = footprint::kSampleColumnFloats;
 
 bool is_likelier(const Candidate& a, const Candidate& b) {
   return a.mass > b.mass || (a.mass == b.mass && a.token < b.token);
@@ -230,10 +232,7 @@ SampleTask task_of(const SampleArgs& args) {
 
 std::int64_t sample_workspace_floats(std::int64_t max_rows, std::int64_t vocab_rows,
                                      const device::Device& device) {
-  if (device.kind() == device::DeviceKind::kCuda) {
-    return cuda_kernels().sample_workspace_floats(max_rows, vocab_rows);
-  }
-  return max_rows * vocab_rows * kWorkspaceFloats;
+  return footprint::sample_scratch_floats(device_shape(device), max_rows, vocab_rows);
 }
 
 void sample(const SampleArgs& args, device::Stream& stream) {

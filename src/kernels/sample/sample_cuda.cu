@@ -2,6 +2,7 @@
 // Then a block for each row merges the segments, which is all that a greedy row needs. A draw
 // looks for its segment in their running mass and reads that one again. With filters, bounds from
 // the segments' maxima leave few candidates; these are selected by count and by mass.
+#include "footprint/scratch.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/logit_segment.cuh"
 #include "kernels/cuda/logit_select.cuh"
@@ -25,7 +26,8 @@ struct SegmentSummary {
   float raw_max;
   float raw_sum;
 };
-constexpr int64_t kSummaryFloats = sizeof(SegmentSummary) / sizeof(float);
+static_assert(sizeof(SegmentSummary) == footprint::kSampleSummaryFloats * sizeof(float));
+static_assert(kSegmentColumns == footprint::kSampleSegmentColumns);
 
 // What a row draws by.
 struct Filters {
@@ -376,10 +378,6 @@ __global__ void __launch_bounds__(kRowThreads, 1) draw_tokens(SampleTask task, i
 }
 
 }  // namespace
-
-int64_t sample_workspace_floats(int64_t max_rows, int64_t vocab_rows) {
-  return max_rows * num_segments_of(vocab_rows) * kSummaryFloats;
-}
 
 void sample(const SampleTask& task, const CudaQueue& queue) {
   const int num_segments = num_segments_of(task.num_valid_tokens);
