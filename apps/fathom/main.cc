@@ -26,6 +26,7 @@ constexpr const char* kDescription =
 
 constexpr const char* kExamples =
     "Examples:\n"
+    "  fathom plan                                     which hardware, how fast, how much\n"
     "  fathom pull deepseek-ai/deepseek-llm-7b-chat    download a model\n"
     "  fathom serve deepseek-ai/deepseek-llm-7b-chat   serve it at 127.0.0.1:8000\n"
     "  fathom run ./my-model \"What is GPTQ?\"           one answer, in the terminal\n"
@@ -66,6 +67,7 @@ int run(int argc, char** argv) {
   add_pull_command(app, exit_code);
   add_tokenize_command(app, exit_code);
   add_eval_command(app, exit_code);
+  add_plan_command(app, exit_code);
   add_bench_command(app, exit_code);
   add_version_command(app, exit_code);
   try {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "footprint/work.h"
 #include "spec/model_spec.h"
 
 namespace fathom::bench {
@@ -18,12 +19,9 @@ struct Ceilings {
   double dot_flop_per_s = 0;  // a multiply-add counts two
 };
 
-// FLOP of the matrix products of one token, the head apart; and of the head.
-double layers_flop_per_token(const spec::ModelSpec& spec);
-double head_flop_per_token(const spec::ModelSpec& spec);
-
-// FLOP of a prompt: products and causal attention in every row, the head in the last.
-double prefill_flop(const spec::ModelSpec& spec, std::int64_t num_tokens);
+using footprint::head_flop_per_token;
+using footprint::layers_flop_per_token;
+using footprint::prefill_flop;
 
 struct DecodeWork {
   std::int64_t batch = 0;           // sequences, one token each

@@ -78,8 +78,11 @@ StepMemory step_memory(const EngineDemand& demand, const DeviceShape& device,
 }
 
 std::int64_t weight_bytes(const EngineDemand& demand, const DeviceShape& device) {
-  // The CPU reads them where the checkpoint is mapped.
-  if (!device.is_gpu) return stored_weight_bytes(demand.spec, demand.weights.others);
+  const MatrixFormat format = demand.weights.matrices;
+  // The CPU reads wide ones where the checkpoint is mapped.
+  if (!device.is_gpu && (format == MatrixFormat::kBF16 || format == MatrixFormat::kF32)) {
+    return stored_weight_bytes(demand.spec, demand.weights.others);
+  }
   spec::ModelSpec spec = demand.spec;
   if (demand.sharded_vocab > 0) spec.vocab_rows = demand.sharded_vocab;
   return packed_weight_bytes(spec, demand.weights);

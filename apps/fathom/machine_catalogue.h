@@ -1,0 +1,36 @@
+// The catalogue as this machine sees it: data files, prices, its own devices, what was measured.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "plan/catalogue.h"
+
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
+class App;
+}
+
+namespace fathom::app {
+
+struct CatalogueFlags {
+  std::string catalogue_file;  // empty: what is built in
+  std::string prices_file;     // the same
+};
+
+void add_catalogue_flags(CLI::App& command, CatalogueFlags& flags);
+
+struct Machine {
+  plan::Catalogue catalogue;  // with a row "cpu"
+  std::string gpu;            // its GPU's name in the catalogue; empty: none, or not there
+  std::string gpu_title;      // as the driver says; empty: none
+  int num_gpus = 0;
+  double disk_gb_per_s = 0;
+  bool disk_is_measured = false;
+
+  // Its GPU, else its CPU; an error if it has a GPU that the catalogue lacks.
+  base::Result<std::string> own_device() const;
+};
+
+base::Result<Machine> this_machine(const CatalogueFlags& flags);
+
+}  // namespace fathom::app

@@ -1,0 +1,44 @@
+// Rounding and wrapping.
+#include "plan/text_layout.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <sstream>
+
+namespace fathom::plan {
+
+std::string number_text(double value) {
+  const double size = std::abs(value);
+  if (size >= 99.95 || value == 0) return fmt::format("{:.0f}", value);
+  if (size >= 9.995) return fmt::format("{:.1f}", value);
+  if (size >= 0.9995) return fmt::format("{:.2f}", value);
+  return fmt::format("{:.3f}", value);
+}
+
+std::string range_text(const std::optional<Range>& range) {
+  if (!range) return "-";
+  return fmt::format("{} {}-{}", number_text(range->likely), number_text(range->low),
+                     number_text(range->high));
+}
+
+std::string paragraph(std::string_view lead, std::string_view text) {
+  std::string out(lead);
+  std::size_t at = lead.size();
+  std::istringstream words{std::string(text)};
+  bool is_first = true;
+  for (std::string word; words >> word;) {
+    if (!is_first && at + 1 + word.size() > kTextColumns) {
+      out += "\n" + std::string(lead.size(), ' ');
+      at = lead.size();
+      is_first = true;
+    }
+    if (!is_first) out += ' ';
+    at += word.size() + (is_first ? 0 : 1);
+    out += word;
+    is_first = false;
+  }
+  return out + "\n";
+}
+
+}  // namespace fathom::plan
