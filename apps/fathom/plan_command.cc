@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "machine_catalogue.h"
+#include "plan/explain.h"
 #include "plan/plan_json.h"
 #include "plan/planner.h"
 #include "plan/tables.h"
@@ -36,6 +37,7 @@ struct Flags {
   std::optional<double> ttft_ms;
   std::optional<double> tpot_ms;
   bool as_json = false;
+  bool explains = false;
 };
 
 Result<plan::Demand> demand_of(const Flags& flags) {
@@ -65,11 +67,25 @@ Result<plan::Demand> demand_of(const Flags& flags) {
   return demand;
 }
 
+// Of all that the table shows; with a target of the cheapest that meets it.
+std::string explanations(const plan::Demand& demand,
+                         const std::vector<plan::Configuration>& configurations) {
+  std::string text;
+  for (const plan::Configuration& each : configurations) {
+    if (!text.empty()) text += "\n";
+    text += plan::explain_text(demand, each);
+    if (demand.has_target()) break;
+  }
+  return text;
+}
+
 Result<void> run(const Flags& flags) {
   const plan::Demand demand = TRY(demand_of(flags));
   const std::vector<plan::Configuration> configurations = TRY(plan::plan(demand));
   if (flags.as_json) {
     fmt::print("{}\n", boost::json::serialize(plan::plan_json(demand, configurations)));
+  } else if (flags.explains) {
+    fmt::print("{}", explanations(demand, configurations));
   } else if (demand.has_target()) {
     fmt::print("{}", plan::target_text(demand, configurations));
   } else {
@@ -136,6 +152,7 @@ void add_plan_command(CLI::App& app, int& exit_code) {
   add_target_options(*command, *flags);
   add_catalogue_flags(*command, flags->catalogue);
   command->add_flag("--json", flags->as_json, "print JSON");
+  command->add_flag("--explain", flags->explains, "print each number with its formula and inputs");
   command->callback([flags, &exit_code] {
     const auto done = run(*flags);
     exit_code = done ? kExitOk : report(done.error());

@@ -84,8 +84,9 @@ std::vector<Weights> weights_of(const Demand& demand, const Accelerator& device)
   return all;
 }
 
-std::vector<Split> splits_of(int num_devices) {
-  if (num_devices == 1) return {Split::kReplica};
+// Modules that share their memory with a host each have a host of their own.
+std::vector<Split> splits_of(const Accelerator& device, int num_devices) {
+  if (num_devices == 1 || device.shares_host_memory) return {Split::kReplica};
   return {Split::kReplica, Split::kTensor};
 }
 
@@ -97,7 +98,7 @@ void add_overview(const Demand& demand, const Accelerator& device,
       demand.gpus ? std::vector<int>{*demand.gpus} : device.table_counts;
   for (const int count : counts) {
     if (device.is_cpu && count > 1) continue;
-    for (const Split split : splits_of(count)) {
+    for (const Split split : splits_of(device, count)) {
       Choice choice{.device = &device, .num_devices = count, .split = split, .kv = kv};
       for (const Weights weights : weights_of(demand, device)) {
         // An 8-bit format that this build serves comes before one that it does not.
@@ -113,7 +114,7 @@ void add_overview(const Demand& demand, const Accelerator& device,
 void add_formats(const Demand& demand, const Accelerator& device,
                  std::vector<Configuration>& configurations) {
   const int count = demand.gpus.value_or(1);
-  for (const Split split : splits_of(count)) {
+  for (const Split split : splits_of(device, count)) {
     for (const Weights weights : weights_of(demand, device)) {
       configurations.push_back(configure(demand, {.device = &device,
                                                   .num_devices = count,

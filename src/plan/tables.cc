@@ -13,7 +13,7 @@
 namespace fathom::plan {
 namespace {
 
-constexpr std::size_t kMaxRanked = 12;
+constexpr std::size_t kMaxRanked = 24;
 
 std::string gib_text(std::int64_t bytes) {
   return fmt::format("{:.2f}", static_cast<double>(bytes) / (1 << 30));
@@ -182,16 +182,31 @@ std::string asked_text(const Demand& demand) {
   if (demand.tpot_ms) {
     asked.push_back(fmt::format("{} ms per token", number_text(*demand.tpot_ms)));
   }
-  return fmt::format("Asked: {}; {} + {} tokens a request\n", fmt::join(asked, ", "),
-                     demand.input_tokens, demand.output_tokens);
+  return paragraph("Asked: ", fmt::format("{}; {} + {} tokens a request", fmt::join(asked, ", "),
+                                          demand.input_tokens, demand.output_tokens));
 }
 
 std::string ranked_row(std::size_t rank, const Configuration& c) {
   return fmt::format("{:>2} ", rank) + row_head(c) +
          fmt::format(
-             " {:>6} {:>16} {:>14} {:>6} {:>5}\n", c.batch, range_text(c.ttft_ms),
+             " {:>5} {:>16} {:>14} {:>6} {:>5}\n", c.batch, range_text(c.ttft_ms),
              range_text(c.tpot_ms), optional_text(c.usd_per_hour),
              c.usd_per_million_tokens ? number_text(c.usd_per_million_tokens->likely) : "-");
+}
+
+// Of each device the cheapest configuration that this build serves, and one that it does not yet if
+// that is cheaper still.
+std::vector<Configuration> cheapest_of_each(const std::vector<Configuration>& configurations) {
+  std::vector<Configuration> shown;
+  std::set<std::string> done;
+  std::set<std::string> has_unserved;
+  for (const Configuration& c : configurations) {
+    if (!c.meets_target.value_or(false) || done.contains(c.device.name)) continue;
+    if (!c.is_served && !has_unserved.insert(c.device.name).second) continue;
+    if (c.is_served) done.insert(c.device.name);
+    if (shown.size() < kMaxRanked) shown.push_back(c);
+  }
+  return shown;
 }
 
 // Of the devices with no configuration that meets the target, what the nearest one lacks.
@@ -223,17 +238,14 @@ std::string failures_text(const std::vector<Configuration>& configurations) {
 }  // namespace
 
 std::string target_text(const Demand& demand, const std::vector<Configuration>& configurations) {
-  std::vector<Configuration> met;
-  for (const Configuration& c : configurations) {
-    if (c.meets_target.value_or(false) && met.size() < kMaxRanked) met.push_back(c);
-  }
+  const std::vector<Configuration> met = cheapest_of_each(configurations);
   std::string text = model_text(demand) + asked_text(demand) + "\n";
   if (met.empty()) {
     text += "No configuration of the catalogue meets this.\n";
   } else {
     text += "Cheapest first; likely low-high\n";
     text += "   " + table_head() +
-            fmt::format(" {:>6} {:>16} {:>14} {:>6} {:>5}\n", "batch", "TTFT ms", "TPOT ms", "$/h",
+            fmt::format(" {:>5} {:>16} {:>14} {:>6} {:>5}\n", "batch", "TTFT ms", "TPOT ms", "$/h",
                         "$/Mt");
     for (std::size_t i = 0; i < met.size(); ++i) text += ranked_row(i + 1, met[i]);
   }

@@ -118,7 +118,11 @@ void set_load_cost(const Demand& demand, Configuration& c) {
 std::vector<int> counts_of(const Demand& demand, const Accelerator& device, Split split) {
   if (demand.gpus) return {*demand.gpus};
   if (device.is_cpu) return split == Split::kReplica ? std::vector<int>{1} : std::vector<int>{};
-  if (split == Split::kTensor) return {std::begin(kTensorCounts), std::end(kTensorCounts)};
+  if (split == Split::kTensor) {
+    // Modules that share their memory with a host each have a host of their own.
+    if (device.shares_host_memory) return {};
+    return {std::begin(kTensorCounts), std::end(kTensorCounts)};
+  }
   // More replicas carry more, and change nothing else.
   if (!demand.requests_per_s) return {1};
   return {std::begin(kReplicaCounts), std::end(kReplicaCounts)};
