@@ -2,6 +2,8 @@
 #include "machine_catalogue.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
 
 #include "base/file.h"
 #include "machine_facts.h"
@@ -31,7 +33,26 @@ std::string row_of(const plan::Catalogue& catalogue, const std::string& title) {
   return found;
 }
 
+// None if there is no file.
+Result<std::vector<plan::Calibration>> read_calibrations(const std::string& file) {
+  std::error_code error;
+  if (file.empty() || !std::filesystem::exists(file, error)) {
+    return std::vector<plan::Calibration>();
+  }
+  const std::string text = TRY(base::read_file(file, kMaxFileBytes));
+  return plan::parse_calibrations(text, file);
+}
+
 }  // namespace
+
+std::string CatalogueFlags::default_calibration_file() {
+  const char* const config = std::getenv("XDG_CONFIG_HOME");
+  if (config != nullptr && *config != '\0') {
+    return std::string(config) + "/fathom/calibration.json";
+  }
+  const char* const home = std::getenv("HOME");
+  return home == nullptr ? "" : std::string(home) + "/.config/fathom/calibration.json";
+}
 
 void add_catalogue_flags(CLI::App& command, CatalogueFlags& flags) {
   command
@@ -41,6 +62,11 @@ void add_catalogue_flags(CLI::App& command, CatalogueFlags& flags) {
   command
       .add_option("--prices", flags.prices_file, "prices from this JSON file over those built in")
       ->envname("FATHOM_PRICES");
+  command
+      .add_option("--calibration", flags.calibration_file,
+                  "where --calibrate keeps what it measured, and plans find it")
+      ->envname("FATHOM_CALIBRATION")
+      ->capture_default_str();
 }
 
 Result<std::string> Machine::own_device() const {
@@ -51,7 +77,7 @@ Result<std::string> Machine::own_device() const {
               catalogue.names());
 }
 
-Result<Machine> this_machine(const CatalogueFlags& flags) {
+Result<Machine> uncalibrated_machine(const CatalogueFlags& flags) {
   Machine machine;
   std::string own;
   if (flags.catalogue_file.empty()) {
@@ -75,6 +101,30 @@ Result<Machine> this_machine(const CatalogueFlags& flags) {
   }
   machine.disk_gb_per_s = kAssumedDiskGbPerS;
   return machine;
+}
+
+Result<Machine> this_machine(const CatalogueFlags& flags) {
+  Machine machine = TRY(uncalibrated_machine(flags));
+  const std::vector<plan::Calibration> known = TRY(read_calibrations(flags.calibration_file));
+  plan::apply_calibrations(machine.catalogue, known);
+  const std::string cpu_title = machine.catalogue.find("cpu")->title;
+  for (const plan::Calibration& each : known) {
+    // A disk belongs to the machine, which its processor and its GPU tell.
+    const bool is_here = each.device == cpu_title || each.device == machine.gpu_title;
+    if (!is_here || !each.rates.disk_gb_per_s) continue;
+    machine.disk_gb_per_s = *each.rates.disk_gb_per_s;
+    machine.disk_is_measured = true;
+  }
+  return machine;
+}
+
+Result<void> save_calibration(const plan::Calibration& calibration, const std::string& file) {
+  std::vector<plan::Calibration> known = TRY(read_calibrations(file));
+  std::erase_if(known, [&](const auto& each) { return each.device == calibration.device; });
+  known.push_back(calibration);
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(file).parent_path(), error);
+  return base::write_file_atomically(file, plan::calibrations_json(known));
 }
 
 }  // namespace fathom::app

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "plan/calibration.h"
 #include "plan/catalogue.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
@@ -15,6 +16,10 @@ namespace fathom::app {
 struct CatalogueFlags {
   std::string catalogue_file;  // empty: what is built in
   std::string prices_file;     // the same
+  std::string calibration_file = default_calibration_file();
+
+  // In $XDG_CONFIG_HOME, or ~/.config: fathom/calibration.json.
+  static std::string default_calibration_file();
 };
 
 void add_catalogue_flags(CLI::App& command, CatalogueFlags& flags);
@@ -31,6 +36,11 @@ struct Machine {
   base::Result<std::string> own_device() const;
 };
 
+// With what was measured, or as if nothing had been.
 base::Result<Machine> this_machine(const CatalogueFlags& flags);
+base::Result<Machine> uncalibrated_machine(const CatalogueFlags& flags);
+
+// Keeps it in the file, in the place of an earlier one of the same device.
+base::Result<void> save_calibration(const plan::Calibration& calibration, const std::string& file);
 
 }  // namespace fathom::app

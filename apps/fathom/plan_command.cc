@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "plan/plan_json.h"
 #include "plan/planner.h"
 #include "plan/tables.h"
+#include "plan_calibration.h"
 #include "planned_model.h"
 
 namespace fathom::app {
@@ -38,6 +40,8 @@ struct Flags {
   std::optional<double> tpot_ms;
   bool as_json = false;
   bool explains = false;
+  bool calibrates = false;
+  CalibrationFlags calibration;
 };
 
 Result<plan::Demand> demand_of(const Flags& flags) {
@@ -79,7 +83,24 @@ std::string explanations(const plan::Demand& demand,
   return text;
 }
 
+Result<void> run_calibration(const Flags& flags) {
+  const PlannedModel model = TRY(find_planned_model(flags.model));
+  const Machine machine = TRY(uncalibrated_machine(flags.catalogue));
+  const std::string& file = flags.catalogue.calibration_file;
+  if (file.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "--calibration",
+                "neither XDG_CONFIG_HOME nor HOME is set; name a file");
+  }
+  const std::string folder = std::filesystem::absolute(file).parent_path();
+  const CalibrationReport report = TRY(calibrate(model, machine, flags.calibration, folder));
+  TRY(save_calibration(report.calibration, file));
+  fmt::print("{}", calibration_text(report));
+  fmt::print("\nkept in {}\n", file);
+  return {};
+}
+
 Result<void> run(const Flags& flags) {
+  if (flags.calibrates) return run_calibration(flags);
   const plan::Demand demand = TRY(demand_of(flags));
   const std::vector<plan::Configuration> configurations = TRY(plan::plan(demand));
   if (flags.as_json) {
@@ -134,6 +155,23 @@ void add_target_options(CLI::App& command, Flags& flags) {
       ->check(CLI::PositiveNumber);
 }
 
+void add_calibration_options(CLI::App& command, Flags& flags) {
+  CLI::Option* const calibrate =
+      command.add_flag("--calibrate", flags.calibrates,
+                       "measure this machine and the model's shape on it, and keep what follows "
+                       "for later plans; takes a minute or two");
+  command
+      .add_option("--device", flags.calibration.device.device,
+                  "what to calibrate: cpu, cuda, cuda:N, or auto: the first GPU if there is one")
+      ->capture_default_str()
+      ->needs(calibrate);
+  command
+      .add_option("--layers", flags.calibration.num_layers,
+                  "calibrate with the first N layers, for a small machine")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 16))
+      ->needs(calibrate);
+}
+
 }  // namespace
 
 void add_plan_command(CLI::App& app, int& exit_code) {
@@ -151,6 +189,7 @@ void add_plan_command(CLI::App& app, int& exit_code) {
   add_demand_options(*command, *flags);
   add_target_options(*command, *flags);
   add_catalogue_flags(*command, flags->catalogue);
+  add_calibration_options(*command, *flags);
   command->add_flag("--json", flags->as_json, "print JSON");
   command->add_flag("--explain", flags->explains, "print each number with its formula and inputs");
   command->callback([flags, &exit_code] {

@@ -52,12 +52,12 @@ std::string seconds_text(double seconds) {
 std::string memory_table(const Demand& demand, const std::vector<Configuration>& configurations) {
   std::string text = fmt::format("Memory of each device, GiB: {} x {} tokens\n",
                                  demand.batch.value_or(1), demand.context());
-  text += table_head() + fmt::format(" {:>7} {:>6} {:>6} {:>7} {:>7} {:>8} {:>6}\n", "weights",
+  text += table_head() + fmt::format(" {:>7} {:>6} {:>6} {:>7} {:>8} {:>6} {:>6}\n", "weights",
                                      "KV", "other", "free", "batch@4k", "ctx@1", "load s");
   for (const Configuration& c : configurations) {
     const std::int64_t other = c.ledger.workspace_bytes + c.ledger.logits_bytes +
                                c.ledger.runtime_bytes + c.ledger.kept_bytes;
-    text += row_head(c) + fmt::format(" {:>7} {:>6} {:>6} {:>7} {:>8} {:>8} {:>6}\n",
+    text += row_head(c) + fmt::format(" {:>7} {:>6} {:>6} {:>7} {:>8} {:>6} {:>6}\n",
                                       gib_text(c.ledger.weights_bytes), gib_text(c.ledger.kv_bytes),
                                       gib_text(other), gib_text(c.ledger.free_bytes),
                                       c.max_batch_at_4096, c.max_context_at_batch_1,
@@ -76,7 +76,7 @@ std::string speed_row(const Configuration& c) {
                         : std::nullopt;
   return row_head(c) +
          fmt::format(
-             " {:>16} {:>15} {:>12} {:>4} {:>5}\n", range_text(c.ttft_ms), range_text(c.tpot_ms),
+             " {:>14} {:>14} {:>12} {:>4} {:>5}\n", range_text(c.ttft_ms), range_text(c.tpot_ms),
              c.tokens_per_s
                  ? fmt::format("{}@{}", number_text(c.tokens_per_s->likely), c.throughput_batch)
                  : "-",
@@ -87,7 +87,7 @@ std::string speed_table(const Demand& demand, const std::vector<Configuration>& 
   std::string text =
       fmt::format("Predicted speed, likely low-high: first token of {} tokens, ms per token\n",
                   demand.input_tokens);
-  text += table_head() + fmt::format(" {:>16} {:>15} {:>12} {:>4} {:>5}\n", "TTFT ms", "TPOT ms",
+  text += table_head() + fmt::format(" {:>14} {:>14} {:>12} {:>4} {:>5}\n", "TTFT ms", "TPOT ms",
                                      "tok/s@batch", "W", "$/Mt");
   for (const Configuration& c : configurations) {
     if (c.fits()) text += speed_row(c);
@@ -189,7 +189,7 @@ std::string asked_text(const Demand& demand) {
 std::string ranked_row(std::size_t rank, const Configuration& c) {
   return fmt::format("{:>2} ", rank) + row_head(c) +
          fmt::format(
-             " {:>5} {:>16} {:>14} {:>6} {:>5}\n", c.batch, range_text(c.ttft_ms),
+             " {:>6} {:>14} {:>14} {:>6} {:>6}\n", c.batch, range_text(c.ttft_ms),
              range_text(c.tpot_ms), optional_text(c.usd_per_hour),
              c.usd_per_million_tokens ? number_text(c.usd_per_million_tokens->likely) : "-");
 }
@@ -245,7 +245,7 @@ std::string target_text(const Demand& demand, const std::vector<Configuration>& 
   } else {
     text += "Cheapest first; likely low-high\n";
     text += "   " + table_head() +
-            fmt::format(" {:>5} {:>16} {:>14} {:>6} {:>5}\n", "batch", "TTFT ms", "TPOT ms", "$/h",
+            fmt::format(" {:>6} {:>14} {:>14} {:>6} {:>6}\n", "batch", "TTFT ms", "TPOT ms", "$/h",
                         "$/Mt");
     for (std::size_t i = 0; i < met.size(); ++i) text += ranked_row(i + 1, met[i]);
   }

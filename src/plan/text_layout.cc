@@ -16,10 +16,22 @@ std::string number_text(double value) {
   return fmt::format("{:.3f}", value);
 }
 
+namespace {
+
+// A range's values are not known to more than two digits.
+std::string short_text(double value) {
+  if (value >= 9999.5) return fmt::format("{:.0f}k", value / 1e3);
+  if (value >= 9.95) return fmt::format("{:.0f}", value);
+  if (value >= 0.95) return fmt::format("{:.1f}", value);
+  return fmt::format("{:.2f}", value);
+}
+
+}  // namespace
+
 std::string range_text(const std::optional<Range>& range) {
   if (!range) return "-";
-  return fmt::format("{} {}-{}", number_text(range->likely), number_text(range->low),
-                     number_text(range->high));
+  return fmt::format("{} {}-{}", short_text(range->likely), short_text(range->low),
+                     short_text(range->high));
 }
 
 std::string paragraph(std::string_view lead, std::string_view text) {
