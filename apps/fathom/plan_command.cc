@@ -4,12 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "command.h"
 #include "machine_catalogue.h"
+#include "plan/deployment.h"
 #include "plan/explain.h"
 #include "plan/plan_json.h"
 #include "plan/planner.h"
@@ -40,16 +42,17 @@ struct Flags {
   std::optional<double> tpot_ms;
   bool as_json = false;
   bool explains = false;
+  std::string emits;  // a deployment's form, or empty
+  std::string image = "fathom:" FATHOM_VERSION;
   bool calibrates = false;
   CalibrationFlags calibration;
 };
 
-Result<plan::Demand> demand_of(const Flags& flags) {
-  PlannedModel model = TRY(find_planned_model(flags.model));
+Result<plan::Demand> demand_of(const Flags& flags, const PlannedModel& model) {
   Machine machine = TRY(this_machine(flags.catalogue));
   plan::Demand demand;
-  demand.model_name = std::move(model.name);
-  demand.spec = std::move(model.spec);
+  demand.model_name = model.name;
+  demand.spec = model.spec;
   demand.gpu = flags.gpu;
   if (flags.gpu == "auto") {
     demand.gpu = TRY(machine.own_device());
@@ -69,6 +72,26 @@ Result<plan::Demand> demand_of(const Flags& flags) {
   demand.ttft_ms = flags.ttft_ms;
   demand.tpot_ms = flags.tpot_ms;
   return demand;
+}
+
+const std::map<std::string, plan::DeploymentForm> kForms{
+    {"serve", plan::DeploymentForm::kServe},
+    {"docker", plan::DeploymentForm::kDocker},
+    {"compose", plan::DeploymentForm::kCompose},
+    {"k8s", plan::DeploymentForm::kKubernetes}};
+
+Result<void> emit(const Flags& flags, const PlannedModel& model, const plan::Demand& demand,
+                  const std::vector<plan::Configuration>& configurations) {
+  if (demand.gpu.empty() && !demand.has_target()) {
+    return fail(ErrorCode::kInvalidArgument, "--emit",
+                "which configuration? Name a device with --gpu, or a target with --qps, --ttft-ms "
+                "or --tpot-ms");
+  }
+  const plan::Configuration chosen = TRY(plan::deployable(demand, configurations));
+  const plan::DeploymentTarget target{
+      .model = model.served_as, .is_folder = model.is_folder, .image = flags.image};
+  fmt::print("{}", TRY(plan::deployment_text(chosen, target, kForms.at(flags.emits))));
+  return {};
 }
 
 // Of all that the table shows; with a target of the cheapest that meets it.
@@ -101,8 +124,10 @@ Result<void> run_calibration(const Flags& flags) {
 
 Result<void> run(const Flags& flags) {
   if (flags.calibrates) return run_calibration(flags);
-  const plan::Demand demand = TRY(demand_of(flags));
+  const PlannedModel model = TRY(find_planned_model(flags.model));
+  const plan::Demand demand = TRY(demand_of(flags, model));
   const std::vector<plan::Configuration> configurations = TRY(plan::plan(demand));
+  if (!flags.emits.empty()) return emit(flags, model, demand, configurations);
   if (flags.as_json) {
     fmt::print("{}\n", boost::json::serialize(plan::plan_json(demand, configurations)));
   } else if (flags.explains) {
@@ -155,6 +180,20 @@ void add_target_options(CLI::App& command, Flags& flags) {
       ->check(CLI::PositiveNumber);
 }
 
+void add_emit_options(CLI::App& command, Flags& flags) {
+  std::vector<std::string> forms;
+  for (const auto& [name, form] : kForms) forms.push_back(name);
+  CLI::Option* const emits =
+      command
+          .add_option("--emit", flags.emits,
+                      "print how the first configuration that this build serves is started: serve "
+                      "(a command line), docker, compose or k8s")
+          ->check(CLI::IsMember(forms));
+  command.add_option("--image", flags.image, "the container image that --emit names")
+      ->capture_default_str()
+      ->needs(emits);
+}
+
 void add_calibration_options(CLI::App& command, Flags& flags) {
   CLI::Option* const calibrate =
       command.add_flag("--calibrate", flags.calibrates,
@@ -183,12 +222,15 @@ void add_plan_command(CLI::App& app, int& exit_code) {
       "  fathom plan deepseek-llm-7b --gpu rtx4090 --batch 8\n"
       "  fathom plan --qps 5 --input 512 --output 256 --ttft-ms 500 --tpot-ms 50\n"
       "  fathom plan ./my-model --gpu auto --json\n"
+      "  fathom plan --gpu h200 --weights fp8 --kv fp8 --emit k8s\n"
+      "  fathom plan --calibrate\n"
       "\n"
       "No GPU and no weights are needed. Speeds are predictions, likely low-high.");
   auto flags = std::make_shared<Flags>();
   add_demand_options(*command, *flags);
   add_target_options(*command, *flags);
   add_catalogue_flags(*command, flags->catalogue);
+  add_emit_options(*command, *flags);
   add_calibration_options(*command, *flags);
   command->add_flag("--json", flags->as_json, "print JSON");
   command->add_flag("--explain", flags->explains, "print each number with its formula and inputs");

@@ -33,26 +33,48 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kHubShape
      {"deepseek-ai/deepseek-coder-6.7b-instruct", "deepseek-coder-6.7b"},
      {"deepseek-ai/DeepSeek-R1-Distill-Qwen-7B", "deepseek-r1-distill-qwen-7b"}}};
 
+std::string served_name(std::string_view shape) {
+  std::string name(shape);
+  for (const auto& [hub_name, hub_shape] : kHubShapes) {
+    const bool is_tuned = hub_name.ends_with("-chat") || hub_name.ends_with("-instruct") ||
+                          hub_name.ends_with("Qwen-7B");
+    if (hub_shape != shape || !is_tuned || hub_name.find("math") != std::string_view::npos)
+      continue;
+    name = hub_name;
+  }
+  return name;
+}
+
 Result<PlannedModel> read_folder(const std::string& name, const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   const std::string text = TRY(base::read_file(path, kMaxConfigBytes));
   const checkpoint::ModelConfig config =
       TRY(checkpoint::parse_model_config(text, "", path.native()));
   for (const std::string& warning : config.warnings) base::log_warning("{}", warning);
-  return PlannedModel{name, config.spec};
+  return PlannedModel{.name = name, .spec = config.spec, .served_as = name};
 }
 
 }  // namespace
 
 Result<PlannedModel> find_planned_model(const std::string& name_or_folder) {
   if (std::filesystem::is_directory(name_or_folder)) {
-    return read_folder(name_or_folder, name_or_folder);
+    PlannedModel model = TRY(read_folder(name_or_folder, name_or_folder));
+    std::filesystem::path whole = std::filesystem::absolute(name_or_folder).lexically_normal();
+    if (!whole.has_filename()) whole = whole.parent_path();
+    model.served_as = whole;
+    model.is_folder = true;
+    return model;
   }
   std::string_view shape = name_or_folder;
   for (const auto& [hub_name, hub_shape] : kHubShapes) {
     if (name_or_folder == hub_name) shape = hub_shape;
   }
-  if (const auto spec = spec::known_shape(shape)) return PlannedModel{name_or_folder, *spec};
+  if (const auto spec = spec::known_shape(shape)) {
+    PlannedModel model{.name = name_or_folder, .spec = *spec, .served_as = name_or_folder};
+    // A bare shape stands for the model that most people serve.
+    if (shape == name_or_folder) model.served_as = served_name(shape);
+    return model;
+  }
   const auto pulled = checkpoint::resolve_model(name_or_folder);
   if (pulled) return read_folder(name_or_folder, *pulled);
   return fail(ErrorCode::kNotFound, name_or_folder,

@@ -11,6 +11,8 @@ namespace fathom::app {
 struct PlannedModel {
   std::string name;
   spec::ModelSpec spec;
+  std::string served_as;  // what `serve` takes: a folder's absolute path, or a name of the hub
+  bool is_folder = false;
 };
 
 // A folder with a config.json, a known shape ("deepseek-llm-7b"), a known model's name of the hub,
