@@ -1,9 +1,13 @@
 // Reads /proc and /sys.
 #include "machine_facts.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "base/thread_pool.h"
 #include "device/cpu_device.h"
@@ -48,6 +52,36 @@ plan::CpuFacts this_cpu() {
   facts.num_cores = base::usable_cores();
   facts.memory_gib = memory_gib();
   return facts;
+}
+
+ProcessorUse processor_use() {
+  ProcessorUse use;
+  std::ifstream file("/proc/stat");
+  std::string name;
+  // user nice system idle iowait irq softirq steal
+  double ticks[8] = {};
+  file >> name;
+  for (double& each : ticks) file >> each;
+  const auto ticks_per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  for (std::size_t i = 0; i < std::size(ticks); ++i) {
+    use.all_seconds += ticks[i] / ticks_per_second;
+    if (i != 3 && i != 4) use.busy_seconds += ticks[i] / ticks_per_second;
+  }
+  rusage own{};
+  if (::getrusage(RUSAGE_SELF, &own) == 0) {
+    for (const timeval& part : {own.ru_utime, own.ru_stime}) {
+      use.own_seconds +=
+          static_cast<double>(part.tv_sec) + static_cast<double>(part.tv_usec) * 1e-6;
+    }
+  }
+  return use;
+}
+
+double others_share(const ProcessorUse& before, const ProcessorUse& after) {
+  const double all = after.all_seconds - before.all_seconds;
+  const double others =
+      after.busy_seconds - before.busy_seconds - (after.own_seconds - before.own_seconds);
+  return all > 0 ? std::clamp(others / all, 0.0, 1.0) : 0;
 }
 
 std::vector<std::string> nvidia_gpu_titles() {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <ctime>
 #include <filesystem>
 
@@ -13,9 +14,12 @@
 #include "bench/machine_rates.h"
 #include "bench/shape_rates.h"
 #include "footprint/weights.h"
+#include "machine_facts.h"
 #include "plan/text_layout.h"
 
 namespace fathom::app {
+namespace json = boost::json;
+
 namespace {
 
 using base::ErrorCode;
@@ -25,6 +29,9 @@ using tensor::DType;
 
 // Fewer bytes than this a step and caches hold them: the shares would be another model's.
 constexpr double kLeastWeightBytes = 1e9;
+
+// Of the processors' time for other programs: more falsifies what is measured.
+constexpr double kMuch = 0.05;
 
 // What is timed: on a CPU, where a prompt of a 7B model takes a second for each 20 tokens, less.
 struct Workload {
@@ -94,10 +101,12 @@ class Calibrator {
                                             : layers_that_fit(spec_, device_);
     report_.num_layers = spec_.num_layers;
     report_.device_text = device_.name();
+    const ProcessorUse before = processor_use();
     TRY(measure_machine(disk_folder));
     for (const plan::Weights weights : {plan::Weights::kFp16, plan::Weights::kFp8}) {
       if (plan::supports(row_, weights)) TRY(measure_model(weights));
     }
+    report_.others_share = others_share(before, processor_use());
     conclude();
     return std::move(report_);
   }
@@ -230,6 +239,44 @@ Result<CalibrationReport> calibrate(const PlannedModel& model, const Machine& ma
   return Calibrator(model, *device, *row).run(flags, disk_folder);
 }
 
+json::object calibration_json(const CalibrationReport& report) {
+  const plan::MeasuredRates& rates = report.calibration.rates;
+  const auto optional = [](const std::optional<double>& value) {
+    return value ? json::value(*value) : json::value(nullptr);
+  };
+  const auto range_ms = [](const plan::Range& range) {
+    return json::object{
+        {"low", range.low * 1e3}, {"likely", range.likely * 1e3}, {"high", range.high * 1e3}};
+  };
+  json::array samples;
+  for (const CheckedSample& each : report.samples) {
+    const double seconds = each.sample.seconds;
+    samples.push_back(json::object{{"phase", each.sample.is_prompt() ? "prompt" : "step"},
+                                   {"weights", plan::name(each.sample.weights)},
+                                   {"batch", std::max<std::int64_t>(each.sample.batch, 1)},
+                                   {"tokens", each.sample.tokens},
+                                   {"measured_ms", seconds * 1e3},
+                                   {"predicted_ms", range_ms(each.before)},
+                                   {"calibrated_ms", range_ms(each.after)},
+                                   {"error", each.before.likely / seconds - 1},
+                                   {"calibrated_error", each.after.likely / seconds - 1},
+                                   {"within_range", each.before.contains(seconds)}});
+  }
+  return {{"device", report.calibration.device},
+          {"model", report.calibration.model},
+          {"layers", report.num_layers},
+          {"model_layers", report.model_layers},
+          {"rates",
+           {{"read_gb_per_s", rates.read_gb_per_s},
+            {"fp16_tflops", rates.fp16_tflops},
+            {"fp8_tflops", optional(rates.fp8_tflops)},
+            {"launch_us", rates.launch_us},
+            {"host_link_gb_per_s", optional(rates.host_link_gb_per_s)},
+            {"disk_gb_per_s", optional(rates.disk_gb_per_s)}}},
+          {"others_share", report.others_share},
+          {"samples", std::move(samples)}};
+}
+
 std::string calibration_text(const CalibrationReport& report) {
   const plan::Calibration& calibration = report.calibration;
   std::string text = fmt::format("{}; {}, random weights\n", report.device_text, calibration.model);
@@ -243,6 +290,12 @@ std::string calibration_text(const CalibrationReport& report) {
       fmt::format("\n{:<5} {:<7} {:>10} {:>8} {:>17} {:>5} {:<3} {:>16} {:>5}\n", "W", "",
                   "seq x tok", "ms", "predicted before", "error", "in", "predicted now", "error");
   for (const CheckedSample& each : report.samples) text += sample_text(each);
+  if (report.others_share > kMuch) {
+    text += "\n" + plan::paragraph(
+                       "", fmt::format("Other programs took {:.0f} % of the processors meanwhile: "
+                                       "calibrate again when the machine is quiet.",
+                                       report.others_share * 100));
+  }
   return text;
 }
 

@@ -1,6 +1,7 @@
 // fathom plan --calibrate: measures this machine and a model's speed, and keeps what follows.
 #pragma once
 
+#include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,12 +33,16 @@ struct CalibrationReport {
   std::int64_t num_layers = 0;  // that were measured
   std::int64_t model_layers = 0;
   std::vector<CheckedSample> samples;
+  double others_share = 0;  // of the processors' time, taken by other programs meanwhile
 };
 
 // Takes a minute or two; logs its phases. `machine` is without calibrations.
 base::Result<CalibrationReport> calibrate(const PlannedModel& model, const Machine& machine,
                                           const CalibrationFlags& flags,
                                           const std::string& disk_folder);
+
+// The same for machines.
+boost::json::object calibration_json(const CalibrationReport& report);
 
 // Lines of at most 80 characters.
 std::string calibration_text(const CalibrationReport& report);

@@ -117,8 +117,11 @@ Result<void> run_calibration(const Flags& flags) {
   const std::string folder = std::filesystem::absolute(file).parent_path();
   const CalibrationReport report = TRY(calibrate(model, machine, flags.calibration, folder));
   TRY(save_calibration(report.calibration, file));
-  fmt::print("{}", calibration_text(report));
-  fmt::print("\nkept in {}\n", file);
+  if (flags.as_json) {
+    fmt::print("{}\n", boost::json::serialize(calibration_json(report)));
+  } else {
+    fmt::print("{}\nkept in {}\n", calibration_text(report), file);
+  }
   return {};
 }
 

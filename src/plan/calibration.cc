@@ -136,9 +136,11 @@ Efficiency fit(const spec::ModelSpec& spec, const Accelerator& row,
   device.efficiency = assumed;
   Efficiency& shares = *device.efficiency;
   shares.launch_us = exactly(launch_us);
-  // Wide ones first: a cache's share is theirs.
-  adopt(shares, solve_shares(spec, device, samples, false), false);
-  adopt(shares, solve_shares(spec, device, samples, true), true);
+  // Wide ones first: a cache's share is theirs. Twice, because a step of a CPU rests on both
+  // shares.
+  for (const bool narrow : {false, false, true, true}) {
+    adopt(shares, solve_shares(spec, device, samples, narrow), narrow);
+  }
   const double wide_margin =
       std::max(kLeastMargin, worst_error(spec, device, samples, false) + kExtraMargin);
   const double narrow_margin =

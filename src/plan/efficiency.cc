@@ -6,10 +6,10 @@ namespace fathom::plan {
 Efficiency default_efficiency(bool is_cpu) {
   // A CPU's peak figures are estimates themselves (cpu_row), hence the width.
   if (is_cpu) {
-    return {.memory_wide = {.low = 0.40, .likely = 0.80, .high = 1.60},
-            .memory_narrow = {.low = 0.35, .likely = 0.70, .high = 1.50},
-            .compute_wide = {.low = 0.25, .likely = 0.60, .high = 1.40},
-            .compute_narrow = {.low = 0.20, .likely = 0.50, .high = 1.40},
+    return {.memory_wide = {.low = 0.40, .likely = 0.85, .high = 2.20},
+            .memory_narrow = {.low = 0.35, .likely = 0.75, .high = 2.00},
+            .compute_wide = {.low = 0.20, .likely = 0.60, .high = 1.60},
+            .compute_narrow = {.low = 0.15, .likely = 0.50, .high = 1.60},
             .launch_us = {.low = 1, .likely = 5, .high = 40},
             .source = "assumed: nothing was measured on this machine"};
   }

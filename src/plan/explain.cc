@@ -104,13 +104,14 @@ std::string shares_text(const Configuration& c) {
   return text;
 }
 
-std::string decode_text(const DecodeTime& time, std::int64_t batch, std::int64_t context) {
+std::string decode_text(const DecodeTime& time, const Configuration& c, std::int64_t context) {
   std::string text = fmt::format(
-      "{} = the greater of weights {:.3f} GB / bandwidth = {} and products {} GFLOP = {}, + cache "
+      "{} = the {} of weights {:.3f} GB / bandwidth = {} and products {} GFLOP = {}, + cache "
       "{:.3f} GB ({} x {} tokens) = {}, + {:.0f} operations = {}",
-      ms_text(time.total_seconds), time.weight_bytes * 1e-9, ms_text(time.weights_seconds),
-      number_text(time.flop * 1e-9), ms_text(time.products_seconds), time.kv_bytes * 1e-9, batch,
-      context, ms_text(time.kv_seconds), time.operations, ms_text(time.launch_seconds));
+      ms_text(time.total_seconds), c.device.is_cpu ? "sum" : "greater", time.weight_bytes * 1e-9,
+      ms_text(time.weights_seconds), number_text(time.flop * 1e-9), ms_text(time.products_seconds),
+      time.kv_bytes * 1e-9, c.batch, context, ms_text(time.kv_seconds), time.operations,
+      ms_text(time.launch_seconds));
   if (time.all_reduces > 0) {
     text += fmt::format(", + {:.0f} all-reduces of {:.1f} us", time.all_reduces,
                         time.all_reduce_seconds * 1e6);
@@ -136,7 +137,7 @@ std::string speed_text(const Demand& demand, const Configuration& c) {
   const std::int64_t context =
       is_loaded ? demand.input_tokens + demand.output_tokens / 2 : c.context_tokens;
   std::string text =
-      line("step", decode_text(decode_time(placement, c.batch, context), c.batch, context));
+      line("step", decode_text(decode_time(placement, c.batch, context), c, context));
   text += line("prompt", prefill_text(demand, prefill_time(placement, demand.input_tokens)));
   if (is_loaded && c.tpot_ms) {
     const double load = demand.requests_per_s.value_or(0) / c.num_instances();

@@ -87,8 +87,11 @@ DecodeTime decode_time(const Placement& placement, std::int64_t batch,
   time.products_seconds = time.flop / part.flop_per_s;
   time.kv_seconds = time.kv_bytes / part.kv_memory_bytes_per_s;
   time.launch_seconds = part.launch_seconds * time.operations;
-  time.total_seconds = greater(time.weights_seconds, time.products_seconds) + time.kv_seconds +
-                       time.launch_seconds + fixed(time.all_reduces * time.all_reduce_seconds);
+  const Range read_and_multiplied = placement.device.is_cpu
+                                        ? time.weights_seconds + time.products_seconds
+                                        : greater(time.weights_seconds, time.products_seconds);
+  time.total_seconds = read_and_multiplied + time.kv_seconds + time.launch_seconds +
+                       fixed(time.all_reduces * time.all_reduce_seconds);
   return time;
 }
 

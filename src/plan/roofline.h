@@ -4,6 +4,7 @@
 //   decode step = max(weight bytes / (bandwidth * memory share), FLOP / (rate * compute share))
 //                 + KV bytes / (bandwidth * memory share)
 //                 + operations * launch + all-reduces
+//                 (on a CPU, whose cores load and multiply in turn, weights and products add up)
 //   prompt      = for each chunk max(FLOP / (rate * compute share), weight bytes / ...), the same
 #pragma once
 

@@ -245,3 +245,47 @@ def test_a_shell_reads_the_docker_commands(arguments):
         words = shlex.split(line)
         assert words[:2] == ["docker", "run"] and "serve" in words
         assert ("--gpus" in words) == ("cpu" not in arguments)
+
+
+def test_what_was_measured_decides_later_plans(tmp_path):
+    """On two layers: the figures may be bad on a busy machine, but must be used."""
+    file = tmp_path / "config/fathom/calibration.json"
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    environment.pop("FATHOM_CALIBRATION", None)
+
+    def run(*arguments):
+        done = subprocess.run([FATHOM, "plan", *arguments, "--json"], capture_output=True,
+                              text=True, timeout=280, env=environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    before = run("--gpu", "cpu")
+    assert not before["devices"]["cpu"]["bandwidth_gb_per_s"]["verified"]
+    assert not before["configurations"][0]["host"]["disk_is_measured"]
+    report = run("--calibrate", "--device", "cpu", "--layers", "1")
+    assert report["layers"] == 1 and report["model_layers"] == 30
+    assert {each["phase"] for each in report["samples"]} == {"step", "prompt"}
+    for each in report["samples"]:
+        # What was fitted to these samples holds them.
+        assert (each["calibrated_ms"]["low"] <= each["measured_ms"] <=
+                each["calibrated_ms"]["high"])
+        likely = each["predicted_ms"]["likely"]
+        assert each["error"] == pytest.approx(likely / each["measured_ms"] - 1)
+    after = run("--gpu", "cpu")
+    device = after["devices"]["cpu"]
+    assert device["bandwidth_gb_per_s"]["verified"] and device["efficiency"]["measured"]
+    assert device["bandwidth_gb_per_s"]["value"] == report["rates"]["read_gb_per_s"]
+    assert after["configurations"][0]["host"]["disk_is_measured"]
+    assert len(json.loads(file.read_text())["devices"]) == 1
+    # Of another device nothing changes.
+    other = [run("--gpu", "l4", *flags)["devices"]["l4"]
+             for flags in ([], ["--calibration", str(tmp_path / "none.json")])]
+    assert other[0] == other[1]
+    file.write_text("{")
+    done = subprocess.run([FATHOM, "plan"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and "calibration.json" in done.stderr
+
+
+def test_a_small_model_is_no_guide():
+    done = plan(MODEL, "--calibrate", "--device", "cpu")
+    assert done.returncode == 1 and "caches" in done.stderr
