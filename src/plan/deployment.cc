@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/checked.h"
+#include "plan/text_layout.h"
 
 namespace fathom::plan {
 namespace {
@@ -79,8 +80,8 @@ std::vector<std::string> container_words(const Configuration& c, const Deploymen
 }
 
 std::string comment_text(const Configuration& c) {
-  return fmt::format("# {} x{}, {} weights, {} KV cache: {} sequences of {} tokens on each\n",
-                     c.device.title, c.num_devices, name(c.weights), name(c.kv), c.throughput_batch,
+  return fmt::format("# {} x{}, {} weights, {} KV cache: {} of {} tokens on each\n", c.device.title,
+                     c.num_devices, name(c.weights), name(c.kv), c.throughput_batch,
                      c.context_tokens);
 }
 

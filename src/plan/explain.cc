@@ -37,10 +37,6 @@ std::string source_text(const Figure& figure) {
   return text + (figure.is_verified ? "" : ", not verified");
 }
 
-std::string instances_text(const Configuration& c) {
-  return fmt::format("{} instance{}", c.num_instances(), c.num_instances() == 1 ? "" : "s");
-}
-
 std::string memory_text(const Demand& demand, const Configuration& c) {
   const spec::ModelSpec part = largest_rank(demand.spec, c.ranks(), c.weights);
   const DeviceLedger& ledger = c.ledger;
@@ -63,15 +59,15 @@ std::string memory_text(const Demand& demand, const Configuration& c) {
            fmt::format("{} bytes = 2 x {} layers x {} heads x {} values in {}{}",
                        ledger.kv_bytes_per_token, part.num_layers, part.num_kv_heads, part.head_dim,
                        name(c.kv), c.kv == KvType::kInt8 ? " and a 4-byte scale a head" : ""));
-  text += line("KV cache", fmt::format("{} = {} sequences x {} blocks x 16 tokens",
-                                       gib(ledger.kv_bytes), c.batch, blocks));
+  text += line("KV cache", fmt::format("{} = {} x {} blocks x 16 tokens", gib(ledger.kv_bytes),
+                                       count_text(c.batch, "sequence"), blocks));
   const footprint::EngineSizes sizes =
       footprint::with_defaults({.max_batch_size = c.batch}, {.is_gpu = !c.device.is_cpu});
-  text += line("workspace",
-               fmt::format("{} and logits {}: steps of {} rows, {} sequences, array by array as "
-                           "serve allocates them",
-                           gib(ledger.workspace_bytes), gib(ledger.logits_bytes),
-                           std::max(sizes.max_step_tokens, c.batch), c.batch));
+  text += line("workspace", fmt::format("{} and logits {}: steps of {} rows, {}, array by array as "
+                                        "serve allocates them",
+                                        gib(ledger.workspace_bytes), gib(ledger.logits_bytes),
+                                        std::max(sizes.max_step_tokens, c.batch),
+                                        count_text(c.batch, "sequence")));
   text += line("runtime", fmt::format("{}, an estimate: {}; kept for recorded steps: {}",
                                       gib(ledger.runtime_bytes),
                                       c.device.is_cpu ? "process, vocabulary and host buffers"
@@ -121,10 +117,11 @@ std::string decode_text(const DecodeTime& time, const Configuration& c, std::int
 
 std::string prefill_text(const Demand& demand, const PrefillTime& time) {
   std::string text = fmt::format(
-      "{} = {} tokens: the greater of products {} TFLOP = {} and reading the weights {} times = "
+      "{} = {} tokens: the greater of products {} TFLOP = {} and reading the weights {} = "
       "{}, + operations",
       ms_text(time.total_seconds), demand.input_tokens, number_text(time.flop * 1e-12),
-      ms_text(time.products_seconds), time.num_steps, ms_text(time.weights_seconds));
+      ms_text(time.products_seconds), count_text(time.num_steps, "time"),
+      ms_text(time.weights_seconds));
   if (time.all_reduce_seconds > 0) {
     text += fmt::format(", + all-reduces {:.2f} ms", time.all_reduce_seconds * kMs);
   }
@@ -155,9 +152,9 @@ std::string speed_text(const Demand& demand, const Configuration& c) {
                                      number_text(c.tokens_per_s->likely),
                                      number_text(*demand.requests_per_s), demand.output_tokens));
   } else if (c.tokens_per_s) {
-    text += line("tokens/s",
-                 fmt::format("{} = {} x {} sequences / their step", range_text(c.tokens_per_s),
-                             instances_text(c), c.throughput_batch));
+    text += line("tokens/s", fmt::format("{} = {} x {} / their step", range_text(c.tokens_per_s),
+                                         count_text(c.num_instances(), "instance"),
+                                         count_text(c.throughput_batch, "sequence")));
   }
   if (c.usd_per_million_tokens) {
     const Price& price = *c.device.price;
@@ -175,8 +172,8 @@ std::string host_text(const Demand& demand, const Configuration& c) {
   std::string text =
       line("host memory",
            fmt::format("{}: processes {}, page-locked while loading {}, page cache {} ({})",
-                       instances_text(c), gib(host.process_bytes), gib(host.staging_bytes),
-                       gib(host.page_cache_bytes),
+                       count_text(c.num_instances(), "instance"), gib(host.process_bytes),
+                       gib(host.staging_bytes), gib(host.page_cache_bytes),
                        c.device.is_cpu ? "the weights, read in place: must stay"
                                        : "one copy for all instances, for warm restarts"));
   text += line("load",

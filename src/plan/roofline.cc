@@ -16,6 +16,17 @@ namespace {
 constexpr double kLayerOperations = 9;
 constexpr double kStepOperations = 12;
 
+// On sm_90 all layers of a step of one sequence are one operation (kernels/decode_row), unless the
+// cache has scales.
+constexpr int kFirstWithDecodeRow = 90;
+
+double operations_of(const Placement& placement, std::int64_t batch) {
+  const bool is_one_row = placement.device.architecture >= kFirstWithDecodeRow && batch == 1 &&
+                          placement.ranks == 1 && placement.kv != KvType::kInt8;
+  const auto layers = static_cast<double>(placement.spec.num_layers);
+  return kStepOperations + (is_one_row ? 1 : layers * kLayerOperations);
+}
+
 bool is_narrow(Weights weights) { return weights != Weights::kFp16; }
 // int4 weights are multiplied as two-byte numbers.
 bool multiplies_narrow(Weights weights) {
@@ -78,7 +89,7 @@ DecodeTime decode_time(const Placement& placement, std::int64_t batch,
   time.kv_bytes = sequences * static_cast<double>(context_tokens) * part.kv_bytes_per_token;
   time.flop = sequences * (footprint::layers_flop_per_token(part.spec) +
                            footprint::head_flop_per_token(part.spec));
-  time.operations = layers * kLayerOperations + kStepOperations;
+  time.operations = operations_of(placement, batch);
   time.all_reduces = placement.ranks > 1 ? 2 * layers : 0;
   time.all_reduce_seconds =
       all_reduce_seconds(placement.device, placement.ranks,

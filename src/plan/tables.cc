@@ -128,7 +128,11 @@ std::string unverified_text(const std::vector<Configuration>& configurations) {
   std::set<std::string> priced;
   for (const Configuration& c : configurations) {
     for (const std::string& figure : c.device.unverified()) {
-      (figure == "price" ? priced : names).insert(c.device.name);
+      if (figure == "price") {
+        priced.insert(fmt::format("{} {}", c.device.name, c.device.price->date));
+      } else {
+        names.insert(c.device.name);
+      }
     }
   }
   std::string text;
@@ -137,8 +141,8 @@ std::string unverified_text(const std::vector<Configuration>& configurations) {
                                         fmt::join(names, ", ")));
   }
   if (!priced.empty()) {
-    text += paragraph("- ", fmt::format("Prices are offers seen early in 2026, not verified ({}): "
-                                        "bring your own with --prices.",
+    text += paragraph("- ", fmt::format("Prices that nobody verified: {}; bring your own with "
+                                        "--prices.",
                                         fmt::join(priced, ", ")));
   }
   return text;

@@ -34,6 +34,10 @@ std::string range_text(const std::optional<Range>& range) {
                      short_text(range->high));
 }
 
+std::string count_text(std::int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string paragraph(std::string_view lead, std::string_view text) {
   std::string out(lead);
   std::size_t at = lead.size();

@@ -1,6 +1,7 @@
 // Numbers and paragraphs as the tables show them.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@ inline constexpr std::size_t kTextColumns = 80;
 
 // Three digits that mean something: "0.123", "4.56", "78.9", "1234".
 std::string number_text(double value);
+// "1 sequence", "3 sequences".
+std::string count_text(std::int64_t count, std::string_view noun);
 // "45 32-64"; "-" for nothing.
 std::string range_text(const std::optional<Range>& range);
 

@@ -1,8 +1,9 @@
-"""Every command in the READMEs and in docs/benchmarks.md runs: as it stands, or as a comment above
+"""Every command in the READMEs, in docs/benchmarks.md and in docs/plan.md runs: as it stands, or as a comment above
 its block says.
 
 run: as it stands.  help: with --help, where it needs the network or real weights.
 serve: started, asked for its health, stopped.  skip: with the reason.
+output: as it stands, and what it prints is the text below it, whose lines "..." stand for any lines.
 """
 import contextlib
 import json
@@ -30,13 +31,24 @@ def blocks(name):
 
 
 def commands(how):
-    return [line for name in ("README.md", "docs/benchmarks.md") for kind, block in blocks(name)
+    return [line for name in ("README.md", "docs/benchmarks.md", "docs/plan.md")
+            for kind, block in blocks(name)
             if kind == how for line in block.splitlines()]
 
 
+def shown_outputs(name):
+    """(command, text) of each block of commands that an output follows."""
+    found = re.findall(r"<!-- test: output -->\n```sh\n(.*?)\n```\n\n```text\n(.*?)```",
+                       (SOURCE / name).read_text(), re.S)
+    assert len(found) == sum(kind == "output" for kind, _ in blocks(name))
+    return found
+
+
 def run(line):
+    # What was once measured on this machine must not decide what a plan prints.
     return subprocess.run(["bash", "-c", line.replace("build/fathom", FATHOM)], cwd=SOURCE,
-                          capture_output=True, text=True, timeout=300)
+                          capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "FATHOM_CALIBRATION": "/nonexistent/calibration.json"})
 
 
 @contextlib.contextmanager
@@ -75,6 +87,15 @@ def test_both_readmes_tell_the_same():
 def test_runs(line):
     done = run(line)
     assert done.returncode == 0 and done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("line, text", shown_outputs("docs/plan.md"))
+def test_prints_what_is_shown(line, text):
+    done = run(line)
+    assert done.returncode == 0, done.stderr
+    pattern = "".join("(?:.*\n)*" if shown == "..." else re.escape(shown) + "\n"
+                      for shown in text.splitlines())
+    assert re.fullmatch(pattern, done.stdout), done.stdout
 
 
 @pytest.mark.parametrize("line", commands("help"))
