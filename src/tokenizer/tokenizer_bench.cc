@@ -58,8 +58,9 @@ std::string han(std::size_t size) {
 }
 
 void encode(benchmark::State& state, const std::string& text) {
+  const Tokenizer& tokenizer = measured();  // loaded before the clock runs
   for (auto _ : state) {
-    auto tokens = measured().encode(text);
+    auto tokens = tokenizer.encode(text);
     CHECK(tokens.has_value(), "{}", tokens.error().text());
     benchmark::DoNotOptimize(tokens->data());
   }
