@@ -28,9 +28,8 @@ base::Error failure(utf8proc_ssize_t code) {
 }
 
 // Each character's full canonical decomposition, in the text's order.
-base::Result<std::vector<utf8proc_int32_t>> decompose(std::string_view text) {
-  std::vector<utf8proc_int32_t> characters;
-  characters.reserve(text.size());
+base::Result<void> decompose(std::string_view text, std::vector<utf8proc_int32_t>& characters) {
+  characters.clear();
   utf8proc_int32_t parts[32];  // the longest decomposition has 4
   while (!text.empty()) {
     const CodePoint next = first_code_point(text);
@@ -42,7 +41,7 @@ base::Result<std::vector<utf8proc_int32_t>> decompose(std::string_view text) {
     if (count < 0) return failure(count);
     characters.insert(characters.end(), parts, parts + count);
   }
-  return characters;
+  return {};
 }
 
 std::uint64_t mark_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
@@ -67,35 +66,58 @@ void order_marks(std::vector<utf8proc_int32_t>& characters) {
   }
 }
 
-}  // namespace
-
-bool is_surely_nfc(std::string_view text) {
-  while (!text.empty()) {
-    if (static_cast<unsigned char>(text[0]) < 0x80) {
-      text.remove_prefix(1);
-      continue;
-    }
-    const CodePoint next = first_code_point(text);
-    if (!is_inert(next.value)) return false;
-    text.remove_prefix(next.num_bytes);
-  }
-  return true;
-}
-
-base::Result<std::string> to_nfc(std::string_view valid_text) {
-  std::vector<utf8proc_int32_t> characters = TRY(decompose(valid_text));
+// Appends the text's form C. `characters` is memory to work in.
+base::Result<void> append_composed(std::string_view text, std::string& composed,
+                                   std::vector<utf8proc_int32_t>& characters) {
+  TRY(decompose(text, characters));
   order_marks(characters);
   const utf8proc_ssize_t count =
       utf8proc_normalize_utf32(characters.data(), std::ssize(characters), kComposeOptions);
   if (count < 0) return failure(count);
-  std::string text;
-  text.reserve(valid_text.size());
   for (utf8proc_ssize_t i = 0; i < count; ++i) {
     utf8proc_uint8_t bytes[4];
     const auto size = utf8proc_encode_char(characters[static_cast<std::size_t>(i)], bytes);
-    text.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+    composed.append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
   }
-  return text;
+  return {};
+}
+
+// Where the first character at or after `from` begins that is inert, or is not.
+std::size_t find_character(std::string_view text, std::size_t from, bool inert) {
+  while (from < text.size()) {
+    const CodePoint next = first_code_point(text.substr(from));
+    if (is_inert(next.value) == inert) break;
+    from += next.num_bytes;
+  }
+  return from;
+}
+
+std::size_t last_character(std::string_view text) {
+  std::size_t begin = text.size() - 1;
+  while ((static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+  return begin;
+}
+
+}  // namespace
+
+bool is_surely_nfc(std::string_view text) { return find_character(text, 0, false) == text.size(); }
+
+// Form C of a character that is not inert depends on its neighbours up to the nearest inert ones,
+// the one before included.
+base::Result<std::string> to_nfc(std::string_view valid_text) {
+  std::string composed;
+  composed.reserve(valid_text.size());
+  std::vector<utf8proc_int32_t> characters;
+  std::size_t done = 0;
+  while (true) {
+    std::size_t begin = find_character(valid_text, done, false);
+    const std::size_t end = find_character(valid_text, begin, true);
+    if (begin > done && begin < end) begin = last_character(valid_text.substr(0, begin));
+    composed += valid_text.substr(done, begin - done);
+    if (begin == end) return composed;
+    TRY(append_composed(valid_text.substr(begin, end - begin), composed, characters));
+    done = end;
+  }
 }
 
 }  // namespace fathom::tokenizer
