@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 #include <queue>
 
 #include "base/check.h"
@@ -17,69 +16,80 @@ constexpr std::size_t kShortBytes = 48;
 }  // namespace
 
 void Bpe::reserve(std::size_t num_merges) {
-  merges_.assign(std::bit_ceil(num_merges * 2 + 2), Merge{kEmpty, 0, TokenId{}});
+  CHECK(num_merges <= kMaxMerges, "{} merges", num_merges);
+  merges_.reserve(num_merges);
+  slots_.assign(std::bit_ceil(num_merges * 2 + 2), kFree);
 }
 
-std::size_t Bpe::slot_of(std::uint64_t pair) const {
-  const std::size_t mask = merges_.size() - 1;
-  std::size_t slot = static_cast<std::size_t>((pair * 0x9E3779B97F4A7C15U) >> 20) & mask;
-  while (merges_[slot].pair != kEmpty && merges_[slot].pair != pair) slot = (slot + 1) & mask;
-  return slot;
+std::uint64_t Bpe::hash_of(TokenId left, TokenId right) {
+  const std::uint64_t pair = static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
+                             static_cast<std::uint32_t>(right);
+  return pair * 0x9E3779B97F4A7C15U;
 }
 
-void Bpe::add_merge(TokenId left, TokenId right, TokenId merged) {
-  CHECK(static_cast<std::size_t>(num_merges_) * 2 < merges_.size(), "more merges than reserved");
-  Merge& slot = merges_[slot_of(key(left, right))];
-  if (slot.pair == kEmpty) slot = {key(left, right), num_merges_, merged};
-  ++num_merges_;
+void Bpe::add_merge(const MergeRule& rule) {
+  CHECK(merges_.size() * 2 < slots_.size(), "more merges than reserved");
+  borders_.learn(rule.left_bytes, rule.right_bytes);
+  const auto rank = static_cast<std::uint32_t>(merges_.size());
+  merges_.push_back({rule.left, rule.right, rule.merged});
+  if (rank_of(rule.left, rule.right) != kNoMerge) return;
+  const std::uint64_t hash = hash_of(rule.left, rule.right);
+  std::size_t slot = first_slot(hash);
+  while (slots_[slot] != kFree) slot = next_slot(slot);
+  slots_[slot] = tag_of(hash) | rank;
 }
 
-const Bpe::Merge* Bpe::find(TokenId left, TokenId right) const {
-  const Merge& slot = merges_[slot_of(key(left, right))];
-  return slot.pair == kEmpty ? nullptr : &slot;
-}
-
-void Bpe::encode(std::string_view piece, std::vector<TokenId>& tokens) const {
-  if (!whole_pieces_.empty()) {
-    const auto whole = whole_pieces_.find(std::string(piece));
-    if (whole != whole_pieces_.end()) {
-      tokens.push_back(whole->second);
-      return;
+Bpe::Rank Bpe::rank_of(TokenId left, TokenId right) const {
+  const std::uint64_t hash = hash_of(left, right);
+  for (std::size_t slot = first_slot(hash);; slot = next_slot(slot)) {
+    const std::uint32_t entry = slots_[slot];
+    if (entry == kFree) return kNoMerge;
+    if ((entry & kTagMask) != tag_of(hash)) continue;
+    const std::uint32_t rank = entry & ~kTagMask;
+    if (merges_[rank].left == left && merges_[rank].right == right) {
+      return static_cast<Rank>(rank);
     }
   }
-  if (piece.size() <= kShortBytes) {
-    encode_short(piece, tokens);
+}
+
+bool Bpe::append_whole(std::string_view piece, std::vector<TokenId>& tokens) const {
+  if (whole_pieces_.empty()) return false;
+  const auto whole = whole_pieces_.find(std::string(piece));
+  if (whole == whole_pieces_.end()) return false;
+  tokens.push_back(whole->second);
+  return true;
+}
+
+void Bpe::encode_run(std::string_view run, std::vector<TokenId>& tokens) const {
+  if (run.size() <= kShortBytes) {
+    encode_short(run, tokens);
   } else {
-    encode_long(piece, tokens);
+    encode_long(run, tokens);
   }
 }
 
 void Bpe::encode_short(std::string_view piece, std::vector<TokenId>& tokens) const {
   std::array<TokenId, kShortBytes> symbols{};
-  std::array<const Merge*, kShortBytes> merges{};  // of symbol i with the next
+  std::array<Rank, kShortBytes> ranks{};  // of symbol i with the next
   std::size_t count = piece.size();
   for (std::size_t i = 0; i < count; ++i) {
     symbols[i] = byte_tokens_[static_cast<unsigned char>(piece[i])];
   }
-  for (std::size_t i = 0; i + 1 < count; ++i) merges[i] = find(symbols[i], symbols[i + 1]);
+  for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
   while (count > 1) {
-    std::size_t best = count;
-    std::int32_t best_rank = std::numeric_limits<std::int32_t>::max();
-    for (std::size_t i = 0; i + 1 < count; ++i) {
-      if (merges[i] != nullptr && merges[i]->rank < best_rank) {
-        best = i;
-        best_rank = merges[i]->rank;
-      }
+    std::size_t best = 0;
+    for (std::size_t i = 1; i + 1 < count; ++i) {
+      if (ranks[i] < ranks[best]) best = i;
     }
-    if (best == count) break;
-    symbols[best] = merges[best]->merged;
+    if (ranks[best] == kNoMerge) break;
+    symbols[best] = merged_by(ranks[best]);
     --count;
     for (std::size_t i = best + 1; i < count; ++i) {
       symbols[i] = symbols[i + 1];
-      merges[i] = merges[i + 1];
+      ranks[i] = ranks[i + 1];
     }
-    if (best + 1 < count) merges[best] = find(symbols[best], symbols[best + 1]);
-    if (best > 0) merges[best - 1] = find(symbols[best - 1], symbols[best]);
+    if (best + 1 < count) ranks[best] = rank_of(symbols[best], symbols[best + 1]);
+    if (best > 0) ranks[best - 1] = rank_of(symbols[best - 1], symbols[best]);
   }
   tokens.insert(tokens.end(), symbols.begin(),
                 symbols.begin() + static_cast<std::ptrdiff_t>(count));
@@ -92,10 +102,9 @@ void Bpe::encode_long(std::string_view piece, std::vector<TokenId>& tokens) cons
     std::int64_t next;  // the list's end: the number of symbols
   };
   struct Candidate {
-    std::int32_t rank;
+    Rank rank;
     std::int64_t left;
     TokenId left_token, right_token;  // as they were; other neighbours make it void
-    TokenId merged;
     bool operator>(const Candidate& other) const {
       return rank != other.rank ? rank > other.rank : left > other.left;
     }
@@ -118,7 +127,8 @@ void Bpe::encode_long(std::string_view piece, std::vector<TokenId>& tokens) cons
     if (left < 0 || at(left).next >= count) return;
     const TokenId a = at(left).token;
     const TokenId b = at(at(left).next).token;
-    if (const Merge* merge = find(a, b)) heap.push({merge->rank, left, a, b, merge->merged});
+    const Rank rank = rank_of(a, b);
+    if (rank != kNoMerge) heap.push({rank, left, a, b});
   };
   for (std::int64_t i = 0; i + 1 < count; ++i) consider(i);
   constexpr TokenId kGone{-2};
@@ -131,7 +141,7 @@ void Bpe::encode_long(std::string_view piece, std::vector<TokenId>& tokens) cons
       continue;
     }
     Symbol& right = at(left.next);
-    left.token = best.merged;
+    left.token = merged_by(best.rank);
     right.token = kGone;
     left.next = right.next;
     if (left.next < count) at(left.next).previous = best.left;

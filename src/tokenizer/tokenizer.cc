@@ -2,6 +2,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <algorithm>
+#include <bit>
 #include <deque>
 #include <functional>
 
@@ -15,10 +16,34 @@ using base::ErrorCode;
 using base::fail;
 using base::Result;
 
-// Pieces seen in this text and their tokens, so that a word is merged once. Fixed size: a piece
-// takes the place of another of the same slot.
+// Pieces of one kind seen in this text and their tokens, so that a word is merged once. Fixed size:
+// a piece takes the place of another of the same slot.
 class PieceMemory {
  public:
+  // Its memory is cleared for each text, so a short text gets little.
+  explicit PieceMemory(std::size_t text_bytes)
+      : entries_(std::bit_ceil(std::clamp<std::size_t>(text_bytes / 8, 64, 32768))) {}
+
+  // Appends the piece's tokens: copied from where they stand in `tokens`, or by encode(), which
+  // gives Result<void>.
+  template <typename F>
+  Result<void> append(std::string_view piece, std::vector<TokenId>& tokens, F&& encode) {
+    if (piece.size() > kMaxPieceBytes) return encode();
+    const std::size_t hash = std::hash<std::string_view>{}(piece);
+    Entry& entry = entries_[hash & (entries_.size() - 1)];
+    const std::size_t first = tokens.size();
+    if (entry.hash == hash && entry.piece == piece) {
+      tokens.resize(first + entry.count);
+      std::copy_n(tokens.begin() + static_cast<std::ptrdiff_t>(entry.first), entry.count,
+                  tokens.begin() + static_cast<std::ptrdiff_t>(first));
+      return {};
+    }
+    TRY(encode());
+    entry = {piece, hash, first, tokens.size() - first};
+    return {};
+  }
+
+ private:
   static constexpr std::size_t kMaxPieceBytes = 32;
 
   struct Entry {
@@ -27,16 +52,6 @@ class PieceMemory {
     std::size_t first = 0;  // of its tokens in the text's tokens
     std::size_t count = 0;
   };
-
-  // Pays off only for longer texts.
-  explicit PieceMemory(std::size_t text_bytes)
-      : entries_(text_bytes < 512     ? 64
-                 : text_bytes < 65536 ? 4096
-                                      : 32768) {}
-
-  Entry& slot(std::size_t hash) { return entries_[hash & (entries_.size() - 1)]; }
-
- private:
   std::vector<Entry> entries_;
 };
 
@@ -48,7 +63,8 @@ class Tokenizer::Encoder {
       : tokenizer_(tokenizer),
         plain_(options.plain_ranges),
         scratch_(tokenizer.pre_tokenizer_),
-        memory_(text_bytes),
+        pieces_(text_bytes),
+        runs_(text_bytes),
         // After two splits pieces are words: short enough to remember, long enough to be worth it.
         remembered_after_(std::min<std::size_t>(2, tokenizer.pre_tokenizer_.num_splits())) {}
 
@@ -109,46 +125,42 @@ class Tokenizer::Encoder {
       const std::size_t end = match ? match->begin : text.size();
       TRY(tokenizer_.pre_tokenizer_.cut(
           text.substr(done, end - done), 0, remembered_after_, scratch_,
-          [this](std::string_view piece) { return encode_remembered(piece); }));
+          [this](std::string_view piece) { return encode_piece(piece); }));
       if (!match) return {};
       tokens_.push_back(match->token->id);
       done = match->end;
     }
   }
 
-  Result<void> encode_remembered(std::string_view piece) {
-    if (piece.size() > PieceMemory::kMaxPieceBytes) return encode_piece(piece);
-    const std::size_t hash = std::hash<std::string_view>{}(piece);
-    PieceMemory::Entry& entry = memory_.slot(hash);
-    if (entry.hash == hash && entry.piece == piece) {
-      const std::size_t first = tokens_.size();
-      tokens_.resize(first + entry.count);
-      std::copy_n(tokens_.begin() + static_cast<std::ptrdiff_t>(entry.first), entry.count,
-                  tokens_.begin() + static_cast<std::ptrdiff_t>(first));
-      return {};
-    }
-    const std::size_t first = tokens_.size();
-    TRY(encode_piece(piece));
-    entry = {piece, hash, first, tokens_.size() - first};
-    return {};
+  Result<void> encode_piece(std::string_view piece) {
+    const auto encode = [this, piece] {
+      return tokenizer_.pre_tokenizer_.cut(
+          piece, remembered_after_, tokenizer_.pre_tokenizer_.num_splits(), scratch_,
+          [this, piece](std::string_view part) { return encode_part(part, piece); });
+    };
+    return pieces_.append(piece, tokens_, encode);
   }
 
-  Result<void> encode_piece(std::string_view piece) {
-    return tokenizer_.pre_tokenizer_.cut(piece, remembered_after_,
-                                         tokenizer_.pre_tokenizer_.num_splits(), scratch_,
-                                         [this](std::string_view part) -> Result<void> {
-                                           tokenizer_.bpe_.encode(part, tokens_);
-                                           return {};
-                                         });
+  // A part of the piece that no split cuts further.
+  Result<void> encode_part(std::string_view part, std::string_view piece) {
+    return tokenizer_.bpe_.encode(part, tokens_, [this, piece](std::string_view run) {
+      const auto encode = [this, run]() -> Result<void> {
+        tokenizer_.bpe_.encode_run(run, tokens_);
+        return {};
+      };
+      // A piece that is one run is remembered as a piece.
+      return run.size() == piece.size() ? encode() : runs_.append(run, tokens_, encode);
+    });
   }
 
   const Tokenizer& tokenizer_;
   std::span<const base::ByteRange> plain_;
   PreTokenizer::Scratch scratch_;
-  PieceMemory memory_;
+  PieceMemory pieces_;
+  PieceMemory runs_;
   std::size_t remembered_after_;
   std::vector<TokenId> tokens_;
-  std::deque<std::string> normalized_;  // kept: memory_ points into them
+  std::deque<std::string> normalized_;  // kept: pieces_ and runs_ point into them
 };
 
 Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,

@@ -1,7 +1,6 @@
 // Encoding and decoding speed, in bytes per second of one core.
 //
 // FATHOM_TOKENIZER names a folder with a tokenizer.json; without it, the demo model's is measured.
-// FATHOM_TEXT adds a file's text as a case of its own.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/utf8.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -43,6 +43,10 @@ std::string code() {
     text += file_text(kSource / "src/engine" / file);
   }
   return text;
+}
+// What fits into so many bytes: a prompt's length.
+std::string beginning_of(std::string text, std::size_t size) {
+  return text.substr(0, valid_utf8_prefix(text.substr(0, size)));
 }
 std::string one_letter(std::size_t size) { return std::string(size, 'a'); }
 // Different characters without a space: one word for the pre-tokenizer.
@@ -79,6 +83,8 @@ void decode(benchmark::State& state, const std::string& text) {
 BENCHMARK_CAPTURE(encode, prose_en, prose_en());
 BENCHMARK_CAPTURE(encode, prose_zh, prose_zh());
 BENCHMARK_CAPTURE(encode, code, code());
+BENCHMARK_CAPTURE(encode, prompt_en_2_kB, beginning_of(prose_en(), 2000));
+BENCHMARK_CAPTURE(encode, prompt_zh_2_kB, beginning_of(prose_zh(), 2000));
 BENCHMARK_CAPTURE(encode, one_letter_100_kB, one_letter(kMegabyte / 10));
 BENCHMARK_CAPTURE(encode, one_letter_1_MB, one_letter(kMegabyte));
 BENCHMARK_CAPTURE(encode, han_100_kB, han(kMegabyte / 10));

@@ -137,7 +137,7 @@ class TokenizerReader : JsonReader {
   Result<void> read_merges(const json::object& model) {
     const json::value* merges = find(model, "merges");
     if (merges == nullptr || !merges->is_array()) return bad("model.merges", "missing");
-    if (std::ssize(merges->get_array()) > kMaxTokens) return bad("model.merges", "too many");
+    if (merges->get_array().size() > Bpe::kMaxMerges) return bad("model.merges", "too many");
     tokenizer_.bpe_.reserve(merges->get_array().size());
     for (const json::value& merge : merges->get_array()) {
       std::string_view left, right;
@@ -162,7 +162,11 @@ class TokenizerReader : JsonReader {
       if (left_id == ids_.end() || right_id == ids_.end() || merged == ids_.end()) {
         return bad("model.merges", "a merge of tokens that are not in the vocabulary");
       }
-      tokenizer_.bpe_.add_merge(left_id->second, right_id->second, merged->second);
+      tokenizer_.bpe_.add_merge({.left = left_id->second,
+                                 .right = right_id->second,
+                                 .merged = merged->second,
+                                 .left_bytes = tokenizer_.bytes_of(left_id->second),
+                                 .right_bytes = tokenizer_.bytes_of(right_id->second)});
     }
     return {};
   }
