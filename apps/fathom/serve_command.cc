@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -195,6 +196,8 @@ enum class End { kStopped, kDeviceLost };
 Result<End> serve(Flags& flags) {
   const sigset_t signals = block_stop_signals();
   auto gateway_parts = TRY(gateway_options(flags));
+  // Before the model is loaded, which takes its time: a port in use is told at once.
+  auto endpoint = TRY(net::HttpEndpoint::open(flags.http));
   LoadedModel model = TRY(load_model(flags.model));
   flags.engine.kv_dtype =
       TRY(kv_dtype(flags.kv_dtype, model.weights->compute_dtype(), *model.device));
@@ -223,8 +226,9 @@ Result<End> serve(Flags& flags) {
                          generator, flags.service);
   serve::Gateway gateway(service, *metrics, generator, std::move(gateway_parts));
   size_connections(flags, engine->max_batch_size(), generator);
-  const auto server = TRY(net::HttpServer::start(
-      flags.http, [&gateway](const auto& exchange) { gateway.handle(exchange); }));
+  const auto server =
+      TRY(net::HttpServer::start(std::move(endpoint), flags.http,
+                                 [&gateway](const auto& exchange) { gateway.handle(exchange); }));
   print_address(flags, name, has_template, server->port());
   int signal = 0;
   ::sigwait(&signals, &signal);

@@ -58,10 +58,33 @@ struct HttpServerOptions {
   std::chrono::milliseconds write_timeout{30'000};  // for the client to take what was written
 };
 
+// A server's port, taken, and its certificate, read, before there is anything to serve. Until the
+// server starts, clients that connect are refused.
+class HttpEndpoint {
+ public:
+  // A port in use, and TLS files that are missing, unreadable or do not belong together are errors
+  // that say so.
+  static base::Result<HttpEndpoint> open(const HttpServerOptions& options);
+  ~HttpEndpoint();  // gives the port back, unless a server has it
+  HttpEndpoint(HttpEndpoint&&) noexcept;
+  HttpEndpoint& operator=(HttpEndpoint&&) noexcept;
+
+  std::uint16_t port() const;
+
+ private:
+  friend class HttpServer;
+  struct State;
+  explicit HttpEndpoint(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
 class HttpServer {
  public:
-  // Listens and answers from a thread of its own. A port in use, and TLS files that are missing,
-  // unreadable or do not belong together are errors that say so.
+  // Listens and answers from a thread of its own. The endpoint is of the same options.
+  static base::Result<std::unique_ptr<HttpServer>> start(HttpEndpoint endpoint,
+                                                         const HttpServerOptions& options,
+                                                         HttpHandler handler);
+  // The same with an endpoint opened now.
   static base::Result<std::unique_ptr<HttpServer>> start(const HttpServerOptions& options,
                                                          HttpHandler handler);
   // Closes every connection and joins the thread. Exchanges that live on do nothing more.

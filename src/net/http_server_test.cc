@@ -328,6 +328,37 @@ TEST_P(HttpServerTest, SaysThatThePortIsInUse) {
   EXPECT_FALSE(HttpServer::start({.host = "no.such.host"}, [](auto) {}));
 }
 
+TEST(HttpEndpoint, KeepsItsPortBeforeAServerStarts) {
+  auto first = HttpEndpoint::open({});
+  ASSERT_TRUE(first) << first.error().text();
+  const HttpServerOptions options{.port = first->port()};
+  const auto second = HttpEndpoint::open(options);
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().text().find("in use"), std::string::npos);
+  EXPECT_FALSE(RawClient(options.port, {}).is_open());
+  const auto server = HttpServer::start(*std::move(first), options, [](auto) {});
+  ASSERT_TRUE(server) << server.error().text();
+  EXPECT_EQ((*server)->port(), options.port);
+  EXPECT_TRUE(RawClient(options.port, {}).is_open());
+  EXPECT_FALSE(HttpEndpoint::open(options));
+}
+
+TEST(HttpEndpoint, TakesThePortFromConnectionsThatLinger) {
+  HttpServerOptions options;
+  auto server = HttpServer::start(options, [](auto exchange) { exchange->respond({200, {}, ""}); });
+  ASSERT_TRUE(server) << server.error().text();
+  options.port = (*server)->port();
+  RawClient client(options.port, {});
+  client.send(request("/"));
+  EXPECT_NE(client.receive(" 200 "), "");
+  server->reset();  // closes the connection first: the system keeps its port for a while
+  for (int i = 0; i < 2; ++i) {
+    const auto next = HttpServer::start(options, [](auto) {});
+    EXPECT_TRUE(next) << next.error().text();
+    client.close();
+  }
+}
+
 TEST_P(HttpServerTest, StopsWhileAnswersAreOpen) {
   start();
   RawClient client = connect();

@@ -178,6 +178,10 @@ def test_other_mistakes_are_one_clear_line(tmp_path):
         (["run", MODEL, "x", "--device", "cuda"], "--device"),
         (["run", MODEL, "x", "--max-tokens", "100000"], "context"),
         (["serve", MODEL, "--port", port], "in use"),
+        # Told before a model is loaded, which may take minutes.
+        (["serve", "/no/such/folder", "--port", port], "in use"),
+        (["serve", "/no/such/folder", "--port", "0", "--tls-cert", "/no/such/file", "--tls-key",
+          "/no/such/file"], "/no/such/file"),
         (["serve", MODEL, "--port", "0", "--kv-memory", "100"], "--kv-memory"),
         (["serve", MODEL, "--port", "0", "--max-context", "100000"], "--max-context"),
         (["eval", MODEL, "--text", "/no/such/file"], "No such file"),
