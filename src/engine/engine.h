@@ -22,6 +22,7 @@
 #include "engine/output_thread.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
+#include "engine/step_pace.h"
 #include "model/weights.h"
 #include "tokenizer/tokenizer.h"
 
@@ -128,7 +129,8 @@ class Engine final : public Generator {
   // The step thread's.
   bool is_in_flight_ = false;        // a step is enqueued whose results are not known
   std::vector<OutputEvent> events_;  // of this step
-  double step_seconds_ = 0;          // of late, on average
+  StepPace pace_;
+  std::int64_t prompt_tokens_in_flight_ = 0;  // as StepPace counts them
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -277,6 +277,28 @@ TEST_F(EngineContract, WhenToComeAgainFollowsFromWhatRuns) {
   EXPECT_EQ(engine_->retry_after().count(), 1);
 }
 
+TEST_F(EngineContract, WhenToComeAgainCountsPromptsThatWait) {
+  constexpr int kRequests = 40;
+  constexpr int kMeasured = 3;
+  start({.max_batch_size = 1, .use_prefix_cache = false});
+  GenerationRequest prompt_alone = request("The ", 1);
+  prompt_alone.prompt.resize(500, prompt_alone.prompt.back());
+  std::vector<std::unique_ptr<Received>> answers;
+  std::vector<RequestId> ids;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < kRequests; ++i) {
+    answers.push_back(std::make_unique<Received>());
+    ids.push_back(*engine_->submit(prompt_alone, answers.back()->callback()));
+  }
+  for (int i = 0; i < kMeasured; ++i) answers[static_cast<std::size_t>(i)]->wait();
+  const std::chrono::duration<double> each = (std::chrono::steady_clock::now() - begin) / kMeasured;
+  const std::chrono::duration<double> told = engine_->retry_after();
+  EXPECT_GE(told, 0.3 * (kRequests - kMeasured) * each);
+  for (const RequestId id : ids) engine_->cancel(id);
+  for (const auto& answer : answers) answer->wait();
+  expect_idle();
+}
+
 class SameBits : public EngineContract, public ::testing::WithParamInterface<tensor::DType> {
  protected:
   static constexpr std::int64_t kContextTokens = 96;

@@ -96,6 +96,8 @@ void Engine::step() {
   const auto device_before = runner_.device_time();
   const SchedulerCounters before = scheduler_.counters();
   const bool is_synchronous = options_.max_draft_tokens > 0;  // guesses rest on known tokens
+  const bool waits_for_step = is_in_flight_;
+  const std::int64_t prompt_tokens = std::exchange(prompt_tokens_in_flight_, 0);
   StepReport report;
   if (is_synchronous && !collect(report)) return;
   const ScheduledStep next = scheduler_.schedule();
@@ -105,6 +107,8 @@ void Engine::step() {
     report.num_tokens += chunk.num_tokens;
     report.num_drafts += chunk.sequence->draft.empty() ? 0 : 1;
     report.num_draft_tokens += std::ssize(chunk.sequence->draft);
+    prompt_tokens_in_flight_ +=
+        chunk.num_tokens - (chunk.is_last ? 1 + std::ssize(chunk.sequence->draft) : 0);
   }
   if (!next.empty()) runner_.enqueue_forward(next);
   if (!is_synchronous && !collect(report)) return;
@@ -118,7 +122,7 @@ void Engine::step() {
   report.num_pauses = after.num_pauses - before.num_pauses;
   const auto elapsed = Clock::now() - start;
   report.host_time = elapsed - (runner_.device_time() - device_before);
-  step_seconds_ += 0.1 * (std::chrono::duration<double>(elapsed).count() - step_seconds_);
+  if (waits_for_step) pace_.record(elapsed, prompt_tokens);
   if (options_.on_step) options_.on_step(report);
 }
 
@@ -275,23 +279,21 @@ void Engine::end_all(FinishReason reason, const std::optional<base::Error>& erro
 }
 
 void Engine::publish_status() {
-  // Until the first of those that run is through, and those that wait have had their turns.
-  std::int64_t remaining = 0;
+  PendingWork work{.num_running = scheduler_.num_running(),
+                   .num_waiting = scheduler_.num_waiting(),
+                   .prompt_tokens = scheduler_.num_waiting_tokens()};
   for (const SequencePtr& sequence : scheduler_.running()) {
     const std::int64_t rest = sequence->max_total_tokens - sequence->num_tokens();
-    remaining += sequence->can_grow() ? std::min(rest, options_.reserve_tokens) : rest;
+    work.answer_tokens += sequence->can_grow() ? std::min(rest, options_.reserve_tokens) : rest;
+    work.prompt_tokens += std::max<std::int64_t>(sequence->num_pending() - 1, 0);
   }
-  const auto running = static_cast<double>(std::max<std::int64_t>(scheduler_.num_running(), 1));
-  const double turns = 1 + static_cast<double>(scheduler_.num_waiting()) / running;
-  const double wait_seconds = step_seconds_ * static_cast<double>(remaining) / running * turns;
   const std::lock_guard lock(mutex_);
   status_.num_running = scheduler_.num_running();
   status_.num_used_kv_blocks = scheduler_.blocks().num_held();
   ++status_.num_steps;
   progress_ = Clock::now();
   num_queued_ = scheduler_.num_waiting() + std::ssize(submitted_);
-  retry_after_ = std::chrono::seconds(
-      std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(wait_seconds)), 1, 3600));
+  retry_after_ = pace_.time_for(work);
 }
 
 }  // namespace fathom::engine

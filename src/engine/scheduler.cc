@@ -22,12 +22,14 @@ Scheduler::Scheduler(const SchedulerLimits& limits, std::int64_t num_blocks, Blo
 
 void Scheduler::enqueue(SequencePtr sequence) {
   const Place place = place_of(*sequence);
-  waiting_.emplace(place, std::move(sequence));
+  const std::int64_t num_tokens = sequence->num_pending();
+  num_waiting_tokens_ += num_tokens;
+  waiting_.emplace(place, Waiting{std::move(sequence), num_tokens});
 }
 
 void Scheduler::admit(ScheduledStep& step) {
   while (!waiting_.empty() && num_running() < limits_.max_batch_size) {
-    const SequencePtr next = waiting_.begin()->second;
+    const SequencePtr next = waiting_.begin()->second.sequence;
     // A paused sequence's last token may still be on its way.
     if (next->num_in_flight > 0 || !try_admit(*next)) return;
     next->slot = free_slots_.back();
@@ -35,6 +37,7 @@ void Scheduler::admit(ScheduledStep& step) {
     step.new_slots.push_back(next->slot);
     if (!next->admitted) next->admitted = Sequence::Clock::now();
     running_.push_back(next);
+    num_waiting_tokens_ -= waiting_.begin()->second.num_tokens;
     waiting_.erase(waiting_.begin());
   }
 }
@@ -260,7 +263,11 @@ std::vector<SequencePtr> Scheduler::remove_if(const std::function<bool(const Seq
     return true;
   };
   std::erase_if(running_, take_out);
-  std::erase_if(waiting_, [&](const auto& entry) { return take_out(entry.second); });
+  std::erase_if(waiting_, [&](const auto& entry) {
+    const bool is_taken = take_out(entry.second.sequence);
+    if (is_taken) num_waiting_tokens_ -= entry.second.num_tokens;
+    return is_taken;
+  });
   return removed;
 }
 

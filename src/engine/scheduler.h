@@ -72,6 +72,8 @@ class Scheduler {
   void enqueue(SequencePtr sequence);
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
   std::int64_t num_waiting() const { return std::ssize(waiting_); }
+  // To be computed once they run, but for what the prefix cache will have.
+  std::int64_t num_waiting_tokens() const { return num_waiting_tokens_; }
   std::int64_t num_running() const { return std::ssize(running_); }
   const std::vector<SequencePtr>& running() const { return running_; }
   const BlockPool& blocks() const { return pool_; }
@@ -112,7 +114,12 @@ class Scheduler {
   SchedulerLimits limits_;
   BlockPool pool_;
   SchedulerCounters counters_;
-  std::map<Place, SequencePtr> waiting_;
+  struct Waiting {
+    SequencePtr sequence;
+    std::int64_t num_tokens = 0;  // its share of num_waiting_tokens_
+  };
+  std::map<Place, Waiting> waiting_;
+  std::int64_t num_waiting_tokens_ = 0;
   std::vector<SequencePtr> running_;  // in order of admission
   std::vector<std::int32_t> free_slots_;
 };

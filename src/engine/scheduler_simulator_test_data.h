@@ -42,6 +42,7 @@ class SchedulerSimulator {
       ASSERT_NO_FATAL_FAILURE(step());
     }
     EXPECT_EQ(scheduler_.blocks().num_held(), 0);
+    EXPECT_EQ(scheduler_.num_waiting_tokens(), 0);
   }
   const SchedulerCounters& counters() const { return scheduler_.counters(); }
 

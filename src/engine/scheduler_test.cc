@@ -50,6 +50,17 @@ TEST(Scheduler, AdmitsByPriorityThenArrival) {
   EXPECT_EQ(scheduler.schedule().chunks[0].sequence, urgent);
 }
 
+TEST(Scheduler, TellsHowManyTokensWait) {
+  Scheduler scheduler({.max_step_tokens = 8, .max_batch_size = 1, .block_tokens = 16}, 100);
+  for (const int id : {1, 2, 3})
+    scheduler.enqueue(sequence(static_cast<std::uint64_t>(id), id * 10, 5));
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 60);
+  scheduler.schedule();  // the first runs
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 50);
+  scheduler.remove_if([](const Sequence& each) { return each.id == RequestId{2}; });
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 30);
+}
+
 TEST(Scheduler, KeepsWhatMaxTokensNeedsAndLetsOthersWait) {
   Scheduler scheduler({.max_step_tokens = 64, .max_batch_size = 8, .block_tokens = 16}, 10);
   scheduler.enqueue(sequence(1, 32, 96));  // 8 blocks
@@ -88,6 +99,7 @@ TEST(Scheduler, PausesTheYoungestThatNamedNoLimitAndComputesItAnew) {
   EXPECT_EQ(old->num_known(), 32);
   EXPECT_EQ(young->num_known(), 32);
   EXPECT_EQ(scheduler.blocks().num_held(), 0);
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 0);
 }
 
 TEST(Scheduler, SharesPrefixesWithinATenantAlone) {
