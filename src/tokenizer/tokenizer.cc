@@ -20,17 +20,19 @@ using base::Result;
 // a piece takes the place of another of the same slot.
 class PieceMemory {
  public:
-  // Its memory is cleared for each text, so a short text gets little.
+  // Its memory is cleared for each text, so a short text gets little, and one without such pieces
+  // none.
   explicit PieceMemory(std::size_t text_bytes)
-      : entries_(std::bit_ceil(std::clamp<std::size_t>(text_bytes / 8, 64, 32768))) {}
+      : num_entries_(std::bit_ceil(std::clamp<std::size_t>(text_bytes / 8, 64, 32768))) {}
 
   // Appends the piece's tokens: copied from where they stand in `tokens`, or by encode(), which
   // gives Result<void>.
   template <typename F>
   Result<void> append(std::string_view piece, std::vector<TokenId>& tokens, F&& encode) {
     if (piece.size() > kMaxPieceBytes) return encode();
+    if (entries_.empty()) entries_.resize(num_entries_);
     const std::size_t hash = std::hash<std::string_view>{}(piece);
-    Entry& entry = entries_[hash & (entries_.size() - 1)];
+    Entry& entry = entries_[hash & (num_entries_ - 1)];
     const std::size_t first = tokens.size();
     if (entry.hash == hash && entry.piece == piece) {
       tokens.resize(first + entry.count);
@@ -52,6 +54,7 @@ class PieceMemory {
     std::size_t first = 0;  // of its tokens in the text's tokens
     std::size_t count = 0;
   };
+  std::size_t num_entries_;  // a power of two
   std::vector<Entry> entries_;
 };
 
