@@ -19,6 +19,7 @@ void Bpe::reserve(std::size_t num_merges) {
   CHECK(num_merges <= kMaxMerges, "{} merges", num_merges);
   merges_.reserve(num_merges);
   slots_.assign(std::bit_ceil(num_merges * 2 + 2), kFree);
+  byte_pair_ranks_.assign(std::size_t{1} << 16, kNoMerge);
 }
 
 std::uint64_t Bpe::hash_of(TokenId left, TokenId right) {
@@ -37,6 +38,9 @@ void Bpe::add_merge(const MergeRule& rule) {
   std::size_t slot = first_slot(hash);
   while (slots_[slot] != kFree) slot = next_slot(slot);
   slots_[slot] = tag_of(hash) | rank;
+  if (rule.left_bytes.size() == 1 && rule.right_bytes.size() == 1) {
+    byte_pair_ranks_[byte_pair(rule.left_bytes[0], rule.right_bytes[0])] = static_cast<Rank>(rank);
+  }
 }
 
 Bpe::Rank Bpe::rank_of(TokenId left, TokenId right) const {
@@ -75,7 +79,9 @@ void Bpe::encode_short(std::string_view piece, std::vector<TokenId>& tokens) con
   for (std::size_t i = 0; i < count; ++i) {
     symbols[i] = byte_tokens_[static_cast<unsigned char>(piece[i])];
   }
-  for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
+  for (std::size_t i = 0; i + 1 < count; ++i) {
+    ranks[i] = byte_pair_ranks_[byte_pair(piece[i], piece[i + 1])];
+  }
   while (count > 1) {
     std::size_t best = 0;
     for (std::size_t i = 1; i + 1 < count; ++i) {

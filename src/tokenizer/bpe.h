@@ -69,6 +69,9 @@ class Bpe {
   std::size_t first_slot(std::uint64_t hash) const { return (hash >> 20) & (slots_.size() - 1); }
   std::size_t next_slot(std::size_t slot) const { return (slot + 1) & (slots_.size() - 1); }
   TokenId merged_by(Rank rank) const { return merges_[static_cast<std::size_t>(rank)].merged; }
+  static std::size_t byte_pair(char left, char right) {
+    return std::size_t{static_cast<unsigned char>(left)} << 8 | static_cast<unsigned char>(right);
+  }
   bool append_whole(std::string_view piece, std::vector<TokenId>& tokens) const;
   void encode_short(std::string_view piece, std::vector<TokenId>& tokens) const;
   void encode_long(std::string_view piece, std::vector<TokenId>& tokens) const;
@@ -84,6 +87,7 @@ class Bpe {
   static constexpr std::uint32_t kTagMask = 0xFF000000;
   static constexpr std::uint32_t kFree = ~std::uint32_t{0};
   std::vector<std::uint32_t> slots_;
+  std::vector<Rank> byte_pair_ranks_;  // of two single bytes, where every piece begins
   MergeBorders borders_;
   std::unordered_map<std::string, TokenId> whole_pieces_;
 };
