@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "base/file.h"
-#include "machine_facts.h"
 #include "plan/embedded_data.h"
+#include "processor_facts.h"
 
 namespace fathom::app {
 namespace {

@@ -14,8 +14,8 @@
 #include "bench/machine_rates.h"
 #include "bench/shape_rates.h"
 #include "footprint/weights.h"
-#include "machine_facts.h"
 #include "plan/text_layout.h"
+#include "processor_facts.h"
 
 namespace fathom::app {
 namespace json = boost::json;

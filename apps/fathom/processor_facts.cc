@@ -1,5 +1,5 @@
 // Reads /proc and /sys.
-#include "machine_facts.h"
+#include "processor_facts.h"
 
 #include <sys/resource.h>
 #include <unistd.h>
