@@ -1,0 +1,101 @@
+// Processors, their clocks, and NUMA nodes.
+#include <algorithm>
+
+#include "device/cpu_device.h"
+#include "diagnose/cpu_list.h"
+#include "diagnose/probes/cgroup.h"
+#include "diagnose/probes/host_probe.h"
+
+namespace fathom::diagnose {
+namespace {
+
+// The value of the first "key : value" line.
+std::optional<std::string> value_after(const SystemFiles& files, std::string_view path,
+                                       std::string_view key) {
+  const auto text = files.text(path);
+  if (!text) return std::nullopt;
+  for (const std::string& line : lines_of(*text)) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::size_t start = line.find_first_not_of(" \t", colon + 1);
+    return start == std::string::npos ? std::string() : line.substr(start);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::vector<NumaNodeFacts>> numa_nodes(const SystemFiles& files) {
+  const std::string folder = "/sys/devices/system/node/";
+  const auto names = files.names(folder);
+  if (!names) return std::nullopt;
+  std::vector<NumaNodeFacts> nodes;
+  for (const std::string& name : *names) {
+    const auto number =
+        name.starts_with("node") ? whole_number(std::string_view(name).substr(4)) : std::nullopt;
+    if (!number) continue;
+    NumaNodeFacts node{.node = *number};
+    node.cpus = files.text(folder + name + "/cpulist");
+    node.memory_total_bytes = files.kibibytes_after(folder + name + "/meminfo", "MemTotal:");
+    node.memory_free_bytes = files.kibibytes_after(folder + name + "/meminfo", "MemFree:");
+    if (const auto text = files.text(folder + name + "/distance")) {
+      node.distances.emplace();
+      for (const std::string& word : words_of(*text)) {
+        if (const auto distance = whole_number(word)) node.distances->push_back(*distance);
+      }
+    }
+    nodes.push_back(std::move(node));
+  }
+  std::ranges::sort(nodes, {}, &NumaNodeFacts::node);
+  return nodes;
+}
+
+}  // namespace
+
+ProcessorFacts probe_processor(const SystemFiles& files) {
+  ProcessorFacts processor;
+  processor.model = value_after(files, "/proc/cpuinfo", "model name");
+  if (const auto online = files.text("/sys/devices/system/cpu/online")) {
+    if (const auto cpus = parse_cpu_list(*online)) {
+      processor.num_online = static_cast<std::int64_t>(cpus->size());
+    }
+  }
+  processor.allowed = value_after(files, "/proc/self/status", "Cpus_allowed_list");
+  processor.instruction_set = std::string(device::name(device::usable_isas().back()));
+  if (const auto load = files.text("/proc/loadavg")) {
+    const std::vector<std::string> words = words_of(*load);
+    if (!words.empty()) processor.load_1_min = decimal_number(words[0]);
+  }
+  const CgroupCpu group = cgroup_cpu(files);
+  processor.cgroup_quota_cpus = group.quota_cpus;
+  processor.cgroup_throttled_periods = group.throttled_periods;
+  const std::string frequency = "/sys/devices/system/cpu/cpu0/cpufreq/";
+  processor.frequency_governor = files.text(frequency + "scaling_governor");
+  processor.frequency_driver = files.text(frequency + "scaling_driver");
+  processor.numa_nodes = numa_nodes(files);
+  return processor;
+}
+
+LimitFacts probe_limits(const SystemFiles& files) {
+  LimitFacts limits;
+  const auto text = files.text("/proc/self/limits");
+  if (!text) return limits;
+  // "Max open files            1024                 1048576              files"
+  const auto limit = [](const std::string& line, std::string_view name, std::size_t column) {
+    const std::vector<std::string> words = words_of(std::string_view(line).substr(name.size()));
+    if (words.size() <= column) return std::optional<std::int64_t>();
+    return words[column] == "unlimited" ? std::optional(kUnlimited) : whole_number(words[column]);
+  };
+  for (const std::string& line : lines_of(*text)) {
+    if (line.starts_with("Max open files")) {
+      limits.open_files = limit(line, "Max open files", 0);
+      limits.open_files_hard = limit(line, "Max open files", 1);
+    } else if (line.starts_with("Max locked memory")) {
+      limits.locked_memory_bytes = limit(line, "Max locked memory", 0);
+    } else if (line.starts_with("Max address space")) {
+      limits.address_space_bytes = limit(line, "Max address space", 0);
+    }
+  }
+  return limits;
+}
+
+}  // namespace fathom::diagnose

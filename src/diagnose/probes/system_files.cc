@@ -1,0 +1,110 @@
+// Reads what is there, and says nothing about what is not.
+#include "diagnose/probes/system_files.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <system_error>
+
+namespace fathom::diagnose {
+
+std::filesystem::path SystemFiles::at(std::string_view path) const {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  return root_ / path;
+}
+
+bool SystemFiles::exists(std::string_view path) const {
+  std::error_code error;
+  return std::filesystem::exists(at(path), error);
+}
+
+std::optional<std::string> SystemFiles::text(std::string_view path) const {
+  constexpr std::size_t kMaxBytes = 1 << 20;
+  std::ifstream file(at(path), std::ios::binary);
+  if (!file) return std::nullopt;
+  std::string content(kMaxBytes, '\0');
+  file.read(content.data(), static_cast<std::streamsize>(kMaxBytes));
+  // Reading a folder opens it and fails here.
+  if (file.bad() || (file.gcount() == 0 && !file.eof())) return std::nullopt;
+  content.resize(static_cast<std::size_t>(file.gcount()));
+  while (!content.empty() && (content.back() == '\n' || content.back() == ' ')) content.pop_back();
+  return content;
+}
+
+std::optional<std::int64_t> SystemFiles::number(std::string_view path) const {
+  const auto content = text(path);
+  return content ? whole_number(*content) : std::nullopt;
+}
+
+std::optional<std::int64_t> SystemFiles::number_after(std::string_view path,
+                                                      std::string_view key) const {
+  const auto content = text(path);
+  if (!content) return std::nullopt;
+  for (const std::string& line : lines_of(*content)) {
+    const std::vector<std::string> words = words_of(line);
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) {
+      if (words[i] == key) return whole_number(words[i + 1]);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> SystemFiles::kibibytes_after(std::string_view path,
+                                                         std::string_view key) const {
+  const auto kibibytes = number_after(path, key);
+  if (!kibibytes || *kibibytes < 0 ||
+      *kibibytes > std::numeric_limits<std::int64_t>::max() / 1024) {
+    return std::nullopt;
+  }
+  return *kibibytes * 1024;
+}
+
+std::optional<std::vector<std::string>> SystemFiles::names(std::string_view folder) const {
+  std::error_code error;
+  std::filesystem::directory_iterator entry(at(folder), error);
+  if (error) return std::nullopt;
+  std::vector<std::string> names;
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    if (error) return std::nullopt;
+    names.push_back(entry->path().filename().string());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  std::istringstream stream{std::string(text)};
+  for (std::string line; std::getline(stream, line);) lines.push_back(std::move(line));
+  return lines;
+}
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  std::istringstream stream{std::string(text)};
+  for (std::string word; stream >> word;) words.push_back(std::move(word));
+  return words;
+}
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+  std::int64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || rest != end) return std::nullopt;
+  return value;
+}
+
+std::optional<double> decimal_number(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || end != text.c_str() + text.size() || !std::isfinite(value)) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+}  // namespace fathom::diagnose
