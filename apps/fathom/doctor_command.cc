@@ -1,0 +1,106 @@
+// fathom doctor: what is wrong with this machine or a server, with the evidence and the fix.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <boost/json.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "command.h"
+#include "device/build_target.h"
+#include "diagnose/checks/checks.h"
+#include "diagnose/facts/fact_json.h"
+#include "diagnose/model_bytes.h"
+#include "diagnose/report.h"
+#include "machine_facts.h"
+#include "named_model.h"
+
+namespace fathom::app {
+namespace {
+
+namespace json = boost::json;
+using base::Result;
+
+struct Flags {
+  std::string model;
+  int level = 1;
+  std::string facts_file;
+  std::string record_file;
+  bool lists_facts = false;
+  bool as_json = false;
+};
+
+Result<diagnose::Facts> facts_for(const Flags& flags, const std::optional<NamedModel>& model) {
+  if (!flags.facts_file.empty()) return read_facts(flags.facts_file);
+  return machine_facts(model);
+}
+
+// Whether an error was found.
+Result<bool> run(const Flags& flags) {
+  std::optional<NamedModel> model;
+  if (!flags.model.empty()) model = TRY(find_model(flags.model));
+  const diagnose::Facts facts = TRY(facts_for(flags, model));
+  if (!flags.record_file.empty()) {
+    TRY(base::write_file_atomically(flags.record_file,
+                                    json::serialize(diagnose::json_of(facts)) + "\n"));
+  }
+  const std::optional<diagnose::ModelBytes> bytes =
+      model ? std::optional(diagnose::model_bytes(model->spec, model->name)) : std::nullopt;
+  const diagnose::Findings findings =
+      diagnose::check({.facts = facts, .model = bytes ? &*bytes : nullptr});
+  if (flags.as_json) {
+    fmt::print("{}\n", json::serialize(diagnose::report_json(facts, findings, flags.level)));
+  } else {
+    if (flags.lists_facts) fmt::print("{}\n", diagnose::facts_text(facts));
+    fmt::print("{}", diagnose::report_text(facts, findings, flags.level));
+  }
+  return std::ranges::any_of(findings, [](const diagnose::Finding& finding) {
+    return finding.severity == diagnose::Severity::kError;
+  });
+}
+
+void add_flags(CLI::App& command, Flags& flags) {
+  command.add_option("--model", flags.model,
+                     "say what findings mean for this model: a folder, the name of a pulled model, "
+                     "or a known shape such as deepseek-llm-7b");
+  command.add_option("--facts", flags.facts_file,
+                     "judge the facts of this file, as --record wrote it, instead of this machine");
+  command.add_option("--record", flags.record_file,
+                     "write the facts to this file, so that others can look at them");
+  command.add_flag("--list-facts", flags.lists_facts,
+                   "print every fact, also those that are fine or not supported");
+  command.add_flag("--json", flags.as_json, "print JSON");
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, int& exit_code) {
+  CLI::App* command =
+      app.add_subcommand("doctor", "find what is wrong with this machine or a server, and why");
+  command->footer(
+      "Examples:\n"
+      "  fathom doctor\n"
+      "  fathom doctor --model deepseek-llm-7b\n"
+      "  fathom doctor --record facts.json\n"
+      "  fathom doctor --facts facts.json --json\n"
+      "\n"
+      "Exit code 1 if there is a finding of severity error. What cannot be read is\n"
+      "\"not supported\", and raises nothing.");
+  auto flags = std::make_shared<Flags>();
+  add_flags(*command, *flags);
+  command->callback([flags, &exit_code] {
+    const auto has_error = run(*flags);
+    if (!has_error) {
+      exit_code = report(has_error.error());
+    } else {
+      exit_code = *has_error ? kExitFailed : kExitOk;
+    }
+  });
+}
+
+}  // namespace fathom::app
