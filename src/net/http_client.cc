@@ -44,6 +44,17 @@ struct Transfer {
     if (auto accepted = sink.on_reply(reply); !accepted) error = accepted.error();
     return !error;
   }
+
+  void tell_times() {
+    curl_off_t connected = 0;
+    curl_off_t ready = 0;
+    curl_off_t answered = 0;
+    curl_easy_getinfo(curl, CURLINFO_CONNECT_TIME_T, &connected);
+    curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &ready);
+    curl_easy_getinfo(curl, CURLINFO_STARTTRANSFER_TIME_T, &answered);
+    reply.connect_time = std::chrono::microseconds(connected);
+    reply.answer_time = std::chrono::microseconds(answered > ready ? answered - ready : 0);
+  }
 };
 
 std::size_t on_header(char* data, std::size_t, std::size_t size, void* context) {
@@ -131,6 +142,7 @@ Result<HttpReply> HttpClient::get(const HttpGet& request, const HttpSink& sink,
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, request.follow_redirects ? 1L : 0L);
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, kMaxRedirects);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, kStallSeconds);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -149,6 +161,7 @@ Result<HttpReply> HttpClient::get(const HttpGet& request, const HttpSink& sink,
   const CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
   if (code == CURLE_OK) transfer.tell_reply();
+  transfer.tell_times();
   if (transfer.error) return *transfer.error;
   if (code != CURLE_OK) {
     return fail(ErrorCode::kUnavailable, request.url, "{}", curl_easy_strerror(code));

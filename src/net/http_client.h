@@ -24,12 +24,18 @@ struct HttpGet {
   bool head_only = false;
   bool follow_redirects = true;
   std::int64_t first_byte = 0;  // > 0 asks for the rest from there
+  // For the whole request, from looking up the name to the last byte; 0: no limit.
+  std::chrono::milliseconds timeout{0};
 };
 
 struct HttpReply {
   int status = 0;
   HttpHeaders headers;  // of the last answer
   std::string url;      // after redirects
+  // Until the connection stood, 0 if one was open already; and from the request, with everything
+  // set up for it, to the first byte of the answer.
+  std::chrono::microseconds connect_time{0};
+  std::chrono::microseconds answer_time{0};
 };
 
 // What to do with an answer. Both may refuse, which ends the request with their error.
