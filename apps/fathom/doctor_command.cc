@@ -4,19 +4,21 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json.hpp>
-#include <filesystem>
+#include <chrono>
+#include <cmath>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
 #include "command.h"
-#include "device/build_target.h"
 #include "diagnose/checks/checks.h"
 #include "diagnose/facts/fact_json.h"
 #include "diagnose/model_bytes.h"
 #include "diagnose/report.h"
+#include "diagnose/server/server_probe.h"
 #include "machine_facts.h"
 #include "named_model.h"
 
@@ -31,13 +33,43 @@ struct Flags {
   int level = 1;
   std::string facts_file;
   std::string record_file;
+  std::vector<std::string> urls;
+  double interval_s = 5;
+  std::string api_key_file;
   bool lists_facts = false;
   bool as_json = false;
 };
 
+// The first key of a file as serve reads them: a key a line, then perhaps a name; digests of keys
+// are of no use here.
+Result<std::string> first_key(const std::string& file) {
+  constexpr std::uint64_t kMaxBytes = 1 << 20;
+  std::istringstream lines(TRY(base::read_file(file, kMaxBytes)));
+  for (std::string line; std::getline(lines, line);) {
+    std::string key;
+    std::istringstream(line) >> key;
+    if (!key.empty() && !key.starts_with('#') && !key.starts_with("sha256:")) return key;
+  }
+  return base::fail(base::ErrorCode::kInvalidArgument, file, "there is no key in it");
+}
+
 Result<diagnose::Facts> facts_for(const Flags& flags, const std::optional<NamedModel>& model) {
   if (!flags.facts_file.empty()) return read_facts(flags.facts_file);
-  return machine_facts(model);
+  std::vector<diagnose::ServerFacts> servers;
+  if (!flags.urls.empty()) {
+    diagnose::ServerQuestion question{
+        .urls = flags.urls,
+        .interval = std::chrono::milliseconds(std::llround(flags.interval_s * 1000))};
+    for (std::string& url : question.urls) {
+      while (url.ends_with('/')) url.pop_back();
+    }
+    if (!flags.api_key_file.empty()) question.api_key = TRY(first_key(flags.api_key_file));
+    servers = diagnose::probe_servers(question);
+  }
+  // After the servers: the GPUs' utilization is that of the last second.
+  diagnose::Facts facts = machine_facts(model);
+  facts.servers = std::move(servers);
+  return facts;
 }
 
 // Whether an error was found.
@@ -68,6 +100,23 @@ void add_flags(CLI::App& command, Flags& flags) {
   command.add_option("--model", flags.model,
                      "say what findings mean for this model: a folder, the name of a pulled model, "
                      "or a known shape such as deepseek-llm-7b");
+  command
+      .add_option("--url", flags.urls,
+                  "also ask this server which limit it is at; given several times, replicas are "
+                  "compared")
+      ->allow_extra_args(false)
+      ->check(CLI::Validator(
+          [](const std::string& url) {
+            return url.starts_with("http://") || url.starts_with("https://")
+                       ? std::string()
+                       : "a URL begins with http:// or https://, not '" + url + "'";
+          },
+          "URL"));
+  command.add_option("--interval", flags.interval_s, "seconds between two looks at its metrics")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 3600.0));
+  command.add_option("--api-key-file", flags.api_key_file,
+                     "file with a key that is sent to the servers: its first is taken");
   command.add_option("--facts", flags.facts_file,
                      "judge the facts of this file, as --record wrote it, instead of this machine");
   command.add_option("--record", flags.record_file,
@@ -86,6 +135,7 @@ void add_doctor_command(CLI::App& app, int& exit_code) {
       "Examples:\n"
       "  fathom doctor\n"
       "  fathom doctor --model deepseek-llm-7b\n"
+      "  fathom doctor --url http://127.0.0.1:8000\n"
       "  fathom doctor --record facts.json\n"
       "  fathom doctor --facts facts.json --json\n"
       "\n"

@@ -21,8 +21,9 @@ constexpr FindingKind kQueue{"server-limit-queue", Severity::kWarning,
                              "p99 queue time over 1 s, or requests wait, with KV cache left"};
 constexpr FindingKind kNetwork{"server-limit-network", Severity::kWarning,
                                "connecting takes over 100 ms, or five token intervals"};
-constexpr FindingKind kHost{"server-limit-host", Severity::kWarning,
-                            "/health takes over 250 ms, or the GPU waits while requests run"};
+constexpr FindingKind kHost{
+    "server-limit-host", Severity::kWarning,
+    "/health takes over 250 ms, or requests run and the GPU waits or processors are short"};
 constexpr FindingKind kCompute{"server-limit-compute", Severity::kInfo,
                                "steps have so many tokens that products bound them"};
 constexpr FindingKind kBandwidth{"server-limit-memory-bandwidth", Severity::kInfo,
@@ -34,6 +35,7 @@ constexpr double kQueueSeconds = 1;
 constexpr double kSlowConnectMs = 100;
 constexpr double kSlowHealthMs = 250;
 constexpr double kLowUtilizationPercent = 50;
+constexpr double kHighLoad = 1.5;
 // Tokens of a step at which 16-bit products take as long as reading the weights: FLOP/s over
 // bytes/s. GPUs of the last years lie between 75 and 300, processors near 20.
 constexpr double kGpuRidgeTokens = 150;
@@ -98,6 +100,28 @@ void check_admission(const CheckInput& input, const ServerFacts& server, Finding
   }
 }
 
+// What shows that the host holds the server up; empty: nothing does.
+std::string host_evidence(const CheckInput& input, const ServerFacts& server) {
+  if (server.health_ms.value_or(0) > kSlowHealthMs) {
+    return fmt::format("/health, which computes nothing, takes {:.0f} ms after connecting",
+                       *server.health_ms);
+  }
+  if (!server.is_local.value_or(false) || server.running.value_or(0) < 1) return "";
+  if (input.facts.gpus.size() == 1) {
+    const double utilization = input.facts.gpus.front().utilization_percent.value_or(100);
+    if (utilization >= kLowUtilizationPercent) return "";
+    return fmt::format("{:.1f} requests run, and the GPU has a kernel in {:.0f} % of the time",
+                       *server.running, utilization);
+  }
+  const ProcessorFacts& processor = input.facts.host.processor;
+  const auto num_online = static_cast<double>(processor.num_online.value_or(0));
+  if (num_online > 0 && processor.load_1_min.value_or(0) > kHighLoad * num_online) {
+    return fmt::format("{:.1f} requests run, and {:.1f} tasks want {:.0f} processors",
+                       *server.running, *processor.load_1_min, num_online);
+  }
+  return "";
+}
+
 // Whether a finding says that what bounds a step is not the device.
 bool check_ways(const CheckInput& input, const ServerFacts& server, Findings& findings) {
   const double interval_ms =
@@ -120,19 +144,10 @@ bool check_ways(const CheckInput& input, const ServerFacts& server, Findings& fi
                          server.url)}));
     return true;
   }
-  const bool is_slow = server.health_ms.value_or(0) > kSlowHealthMs;
-  const bool one_gpu = server.is_local.value_or(false) && input.facts.gpus.size() == 1;
-  const double utilization =
-      one_gpu ? input.facts.gpus.front().utilization_percent.value_or(100) : 100;
-  const bool is_starved = utilization < kLowUtilizationPercent && server.running.value_or(0) >= 1;
-  if (!is_slow && !is_starved) return false;
+  const std::string evidence = host_evidence(input, server);
+  if (evidence.empty()) return false;
   findings.push_back(make_finding(
-      kHost, {.evidence = is_slow ? fmt::format("{}: /health, which computes nothing, takes {:.0f} "
-                                                "ms after connecting.",
-                                                server.url, *server.health_ms)
-                                  : fmt::format("{}: {:.1f} requests run, and the GPU has a kernel "
-                                                "in {:.0f} % of the time.",
-                                                server.url, *server.running, utilization),
+      kHost, {.evidence = fmt::format("{}: {}.", server.url, evidence),
               .consequence = "The host does not keep up: the device waits for it.",
               .fix = "Look at load, CPU quota and swap of its machine; give the server processors "
                      "of its own. On a GPU keep recorded steps (no CUDA_LAUNCH_BLOCKING).",
