@@ -70,6 +70,7 @@ int run(int argc, char** argv) {
   add_plan_command(app, exit_code);
   add_bench_command(app, exit_code);
   add_doctor_command(app, exit_code);
+  add_topo_command(app, exit_code);
   add_version_command(app, exit_code);
   try {
     app.parse(argc, argv);

@@ -180,7 +180,8 @@ std::string counts_text(const Findings& findings) {
 
 std::string wrapped(std::string_view first, std::size_t indent, std::string_view text) {
   std::string out(first);
-  out.resize(std::max(out.size() + 1, indent), ' ');
+  if (out.size() >= indent && !out.empty() && !out.ends_with(' ')) out += ' ';
+  out.resize(std::max(out.size(), indent), ' ');
   std::size_t at = columns(out);
   bool is_empty = true;
   std::istringstream words(printable(text));

@@ -142,18 +142,20 @@ void check_nvlink_state(const Facts& facts, const GpuFacts& gpu, Findings& findi
 }
 
 void check_nvlink_errors(const GpuFacts& gpu, Findings& findings) {
-  std::int64_t crc = 0;
-  std::int64_t replays = 0;
-  std::int64_t recoveries = 0;
+  // Counts of a facts file may be anything: their sum must not overflow.
+  double crc = 0;
+  double replays = 0;
+  double recoveries = 0;
   for (const NvLinkFacts& link : gpu.nvlinks.value_or(std::vector<NvLinkFacts>{})) {
-    crc += link.crc_errors.value_or(0);
-    replays += link.replay_errors.value_or(0);
-    recoveries += link.recovery_errors.value_or(0);
+    crc += static_cast<double>(link.crc_errors.value_or(0));
+    replays += static_cast<double>(link.replay_errors.value_or(0));
+    recoveries += static_cast<double>(link.recovery_errors.value_or(0));
   }
   if (crc <= 0 && replays <= 0 && recoveries <= 0) return;
   findings.push_back(make_finding(
       kNvlinkErrors,
-      {.evidence = fmt::format("{}: NVLinks counted {} CRC errors, {} replays, {} recoveries.",
+      {.evidence = fmt::format("{}: NVLinks counted {:.0f} CRC errors, {:.0f} replays, {:.0f} "
+                               "recoveries.",
                                label(gpu), crc, replays, recoveries),
        .consequence = "Data was sent again: copies stall; recoveries cost the most.",
        .fix = "Watch whether they grow under load; clean and seat bridge or card.",
