@@ -101,6 +101,12 @@ void add_flags(CLI::App& command, Flags& flags) {
                      "say what findings mean for this model: a folder, the name of a pulled model, "
                      "or a known shape such as deepseek-llm-7b");
   command
+      .add_option("--level", flags.level,
+                  "1: look, in seconds; 2: also measure, a minute or two; 3: the same under load, "
+                  "for minutes")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3));
+  command
       .add_option("--url", flags.urls,
                   "also ask this server which limit it is at; given several times, replicas are "
                   "compared")

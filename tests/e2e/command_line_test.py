@@ -105,7 +105,7 @@ def test_output_that_cannot_be_written_is_a_failure():
 
 def test_help_shows_examples():
     assert fathom("--help").returncode == 0
-    for command in ("serve", "run", "pull", "tokenize", "eval", "bench"):
+    for command in ("serve", "run", "pull", "tokenize", "eval", "bench", "doctor", "topo"):
         done = fathom(command, "--help")
         assert done.returncode == 0 and "Examples:" in done.stdout
         assert max(map(len, done.stdout.splitlines())) <= 80

@@ -173,6 +173,8 @@ std::optional<std::vector<NvLinkFacts>> nvlinks_of(const NvmlReader& reader) {
     }
     links.push_back(std::move(link));
   }
+  // GPUs without ports and virtual machines that hide them answer alike: not supported.
+  if (links.empty()) return std::nullopt;
   return links;
 }
 
