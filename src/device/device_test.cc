@@ -7,7 +7,9 @@
 #include <cstring>
 #include <vector>
 
+#include "device/build_target.h"
 #include "device/cpu_device.h"
+#include "device/device_copy.h"
 
 namespace fathom::device {
 namespace {
@@ -24,6 +26,29 @@ TEST(OpenDevice, RefusesWhatIsNotThere) {
   EXPECT_FALSE(open_device("cpu", {.isa = "mmx"}));
   EXPECT_FALSE(open_device("cpu", {.num_threads = -1}));
   EXPECT_TRUE(open_device("cpu", {.num_threads = 1, .isa = "portable"}));
+}
+
+TEST(DeviceCopy, CopiesBetweenDevicesOfOneKind) {
+  auto one = open_device("cpu");
+  auto other = open_device("cpu");
+  ASSERT_TRUE(one && other);
+  auto source = (*one)->allocate(1000);
+  auto target = (*other)->allocate(1000);
+  ASSERT_TRUE(source && target);
+  std::memset(source->data(), 7, 1000);
+  ASSERT_TRUE(copy_between(**one, source->data(), **other, target->data(), 999));
+  const auto* bytes = static_cast<const unsigned char*>(target->data());
+  EXPECT_EQ(bytes[0], 7);
+  EXPECT_EQ(bytes[998], 7);
+  EXPECT_EQ(bytes[999], 0);
+}
+
+TEST(BuildTarget, HasArchitecturesWithAToolkitAlone) {
+  const CudaBuild build = cuda_build();
+  EXPECT_EQ(build.toolkit_version.empty(), build.architectures.empty());
+  for (const std::string& each : build.architectures) {
+    EXPECT_EQ(each.find_first_not_of("0123456789af"), std::string::npos) << each;
+  }
 }
 
 TEST(CpuDevice, AllocatesZeroedAlignedMemory) {
