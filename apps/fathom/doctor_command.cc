@@ -10,17 +10,22 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "command.h"
 #include "diagnose/checks/checks.h"
 #include "diagnose/facts/fact_json.h"
+#include "diagnose/measure/measure.h"
 #include "diagnose/model_bytes.h"
 #include "diagnose/report.h"
 #include "diagnose/server/server_probe.h"
 #include "machine_facts.h"
 #include "named_model.h"
+#include "spec/known_models.h"
 
 namespace fathom::app {
 namespace {
@@ -33,6 +38,7 @@ struct Flags {
   int level = 1;
   std::string facts_file;
   std::string record_file;
+  double load_seconds = 120;
   std::vector<std::string> urls;
   double interval_s = 5;
   std::string api_key_file;
@@ -53,6 +59,19 @@ Result<std::string> first_key(const std::string& file) {
   return base::fail(base::ErrorCode::kInvalidArgument, file, "there is no key in it");
 }
 
+// Levels 2 and 3. Errors that only load brings out are read again behind it.
+void measure(const Flags& flags, const std::optional<NamedModel>& model, diagnose::Facts& facts) {
+  constexpr std::string_view kShape = "deepseek-llm-7b";
+  diagnose::MeasureQuestion question{
+      .shape_name = model ? model->name : std::string(kShape),
+      .shape = model ? model->spec : *spec::known_shape(kShape),
+      .load_seconds = flags.level == 3 ? flags.load_seconds : 0,
+      .on_phase = [](std::string_view phase) { base::log_info("{}", phase); }};
+  if (model) question.model_files = model->weight_files;
+  facts.measured = diagnose::measure(facts, question);
+  if (!facts.gpus.empty()) read_gpu_errors_again(facts);
+}
+
 Result<diagnose::Facts> facts_for(const Flags& flags, const std::optional<NamedModel>& model) {
   if (!flags.facts_file.empty()) return read_facts(flags.facts_file);
   std::vector<diagnose::ServerFacts> servers;
@@ -69,6 +88,7 @@ Result<diagnose::Facts> facts_for(const Flags& flags, const std::optional<NamedM
   // After the servers: the GPUs' utilization is that of the last second.
   diagnose::Facts facts = machine_facts(model);
   facts.servers = std::move(servers);
+  if (flags.level > 1) measure(flags, model, facts);
   return facts;
 }
 
@@ -106,6 +126,9 @@ void add_flags(CLI::App& command, Flags& flags) {
                   "for minutes")
       ->capture_default_str()
       ->check(CLI::Range(1, 3));
+  command.add_option("--seconds", flags.load_seconds, "how long the load of level 3 lasts")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 86'400.0));
   command
       .add_option("--url", flags.urls,
                   "also ask this server which limit it is at; given several times, replicas are "
@@ -141,6 +164,7 @@ void add_doctor_command(CLI::App& app, int& exit_code) {
       "Examples:\n"
       "  fathom doctor\n"
       "  fathom doctor --model deepseek-llm-7b\n"
+      "  fathom doctor --level 2 --model ./my-model\n"
       "  fathom doctor --url http://127.0.0.1:8000\n"
       "  fathom doctor --record facts.json\n"
       "  fathom doctor --facts facts.json --json\n"

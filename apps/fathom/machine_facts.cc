@@ -54,6 +54,27 @@ diagnose::Facts machine_facts(const std::optional<NamedModel>& model) {
   return facts;
 }
 
+void read_gpu_errors_again(diagnose::Facts& facts) {
+  diagnose::GpuReport now = diagnose::probe_gpus(diagnose::SystemFiles("/"));
+  if (now.gpus.size() != facts.gpus.size()) {
+    // One fell off, or the driver hangs: what is there now says so.
+    facts.driver = std::move(now.driver);
+    facts.gpus = std::move(now.gpus);
+    return;
+  }
+  for (std::size_t i = 0; i < now.gpus.size(); ++i) {
+    diagnose::GpuHealthFacts& health = facts.gpus[i].health;
+    const diagnose::GpuHealthFacts& later = now.gpus[i].health;
+    health.xids = later.xids;
+    health.ecc_corrected = later.ecc_corrected;
+    health.ecc_uncorrected = later.ecc_uncorrected;
+    health.remap_pending = later.remap_pending;
+    health.remap_failed = later.remap_failed;
+    facts.gpus[i].problem = now.gpus[i].problem;
+    facts.gpus[i].nvlinks = std::move(now.gpus[i].nvlinks);
+  }
+}
+
 base::Result<diagnose::Facts> read_facts(const std::string& file) {
   return diagnose::facts_from_json(TRY(base::read_file(file, kMaxFactsBytes)), file);
 }

@@ -13,17 +13,17 @@ namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 1 << 20;
 
-std::int64_t weights_bytes(const std::filesystem::path& folder) {
-  std::int64_t total = 0;
+void find_weights(NamedModel& model) {
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+  for (std::filesystem::directory_iterator entry(model.folder, error), end; !error && entry != end;
        entry.increment(error)) {
     if (entry->path().extension() != ".safetensors") continue;
     std::error_code size_error;
     const auto size = std::filesystem::file_size(entry->path(), size_error);
-    if (!size_error) total += static_cast<std::int64_t>(size);
+    if (size_error) continue;
+    model.weight_files.push_back(entry->path());
+    model.files_bytes += static_cast<std::int64_t>(size);
   }
-  return total;
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ base::Result<NamedModel> find_model(const std::string& name) {
   const std::string text = TRY(base::read_file(config, kMaxConfigBytes));
   model.spec = TRY(checkpoint::parse_model_config(text, "", config.native()))
   .spec;
-  model.files_bytes = weights_bytes(model.folder);
+  find_weights(model);
   return model;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "spec/model_spec.h"
@@ -14,7 +15,8 @@ struct NamedModel {
   std::string name;  // as the user wrote it
   spec::ModelSpec spec;
   std::filesystem::path folder;  // empty: only its shape is known
-  std::int64_t files_bytes = 0;  // of the safetensors files in it
+  std::vector<std::filesystem::path> weight_files;
+  std::int64_t files_bytes = 0;  // of these
 };
 
 // A known shape ("deepseek-llm-7b"), a folder with a config.json, or a pulled model's name.

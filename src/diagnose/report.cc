@@ -132,17 +132,31 @@ std::string measured_lines(const MeasuredFacts& measured) {
   const auto rate = [](const std::optional<double>& value) {
     return value ? fmt::format("{:.3g}", *value) : std::string(kUnknown);
   };
-  std::string out = line(
-      "measured",
-      fmt::format("{}; GB/s: disk {}, to the device {}, from it {}, its memory {}; products {} "
-                  "TFLOP/s",
-                  measured.device, rate(measured.disk_gb_per_s),
-                  rate(measured.host_to_device_gb_per_s), rate(measured.device_to_host_gb_per_s),
-                  rate(measured.read_gb_per_s), rate(measured.dot_tflop_per_s)));
-  if (measured.decode_shape) {
-    out += line("", fmt::format("{}: {} tokens/s; the limit is {}", *measured.decode_shape,
-                                rate(measured.decode_tokens_per_s),
-                                rate(measured.decode_limit_tokens_per_s)));
+  std::string out;
+  if (measured.disk_gb_per_s) {
+    out += line("measured", fmt::format("disk: {} GB/s", rate(measured.disk_gb_per_s)));
+  }
+  for (const DeviceRateFacts& device : measured.devices) {
+    out += line("measured",
+                fmt::format("{}; GB/s: to it {}, from it {}, its memory {}; products {} TFLOP/s",
+                            device.device, rate(device.host_to_device_gb_per_s),
+                            rate(device.device_to_host_gb_per_s), rate(device.read_gb_per_s),
+                            rate(device.dot_tflop_per_s)));
+    if (device.decode_shape) {
+      out += line("", fmt::format("{}: {} tokens/s; the limit is {}", *device.decode_shape,
+                                  rate(device.decode_tokens_per_s),
+                                  rate(device.decode_limit_tokens_per_s)));
+    }
+    if (device.samples && !device.samples->empty()) {
+      const SampleFacts& last = device.samples->back();
+      out += line("", fmt::format("under load for {:.0f} s: reads {} GB/s at first, {} at last",
+                                  last.second, rate(device.samples->front().read_gb_per_s),
+                                  rate(last.read_gb_per_s)));
+    }
+  }
+  for (const PeerCopyFacts& copy : measured.peer_copies) {
+    out += line(
+        "", fmt::format("GPU {} to GPU {}: {} GB/s", copy.gpu_a, copy.gpu_b, rate(copy.gb_per_s)));
   }
   return out;
 }

@@ -56,7 +56,9 @@ void check_pcie(const Facts& facts, const GpuFacts& gpu, Findings& findings) {
   }
   // Level 2 reads the link while data flows, which settles it.
   const bool was_measured =
-      facts.measured && facts.measured->gpu == gpu.index && facts.measured->busy_pcie_generation;
+      facts.measured && std::ranges::any_of(facts.measured->devices, [&](const auto& device) {
+        return device.gpu == gpu.index && device.busy_pcie_generation;
+      });
   if (!was_measured && pcie.generation && pcie.max_generation &&
       *pcie.generation < *pcie.max_generation) {
     const bool is_busy = gpu.utilization_percent.value_or(0) >= kBusyPercent;

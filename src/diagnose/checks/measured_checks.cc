@@ -12,6 +12,8 @@
 namespace fathom::diagnose {
 namespace {
 
+constexpr FindingKind kFailed{"measurement-failed", Severity::kWarning,
+                              "a device could not be measured"};
 constexpr FindingKind kWrong{"copy-corrupted", Severity::kError,
                              "copied data was not what had been sent"};
 constexpr FindingKind kLoad{"load-slow", Severity::kWarning,
@@ -30,18 +32,20 @@ constexpr FindingKind kDrift{"slower-under-load", Severity::kWarning,
                              "the rate fell by over 10 % while the load lasted"};
 constexpr FindingKind kHeat{"throttled-under-load", Severity::kWarning,
                             "heat or the power supply lowered the clocks under load"};
-constexpr std::array kKinds{kWrong, kLoad,   kRead,  kHostCopy, kBusyLink,
-                            kPeer,  kDecode, kDrift, kHeat};
+constexpr std::array kKinds{kFailed,   kWrong, kLoad,   kRead,  kHostCopy,
+                            kBusyLink, kPeer,  kDecode, kDrift, kHeat};
 
 constexpr double kLoadSeconds = 10;
 constexpr double kReadShare = 0.75;
 constexpr double kCopyShare = 0.6;
 constexpr double kDecodeShare = 0.5;
+// Steps of small models are bound by launches and threads, not by reading weights.
+constexpr double kMaxJudgedTokensPerS = 1000;
 constexpr double kDriftShare = 0.9;
 
-const GpuFacts* measured_gpu(const Facts& facts) {
+const GpuFacts* gpu_of(const Facts& facts, const DeviceRateFacts& device) {
   const auto found = std::ranges::find_if(
-      facts.gpus, [&](const GpuFacts& gpu) { return facts.measured->gpu == gpu.index; });
+      facts.gpus, [&](const GpuFacts& gpu) { return device.gpu == gpu.index; });
   return found == facts.gpus.end() ? nullptr : &*found;
 }
 
@@ -62,8 +66,11 @@ std::optional<double> pcie_gb_per_s(const PcieFacts& pcie) {
 
 void check_data(const MeasuredFacts& measured, Findings& findings) {
   std::string where;
-  if (measured.copied_data_equal == false) where = "host and " + measured.device;
-  for (const PeerCopyFacts& copy : measured.peer_copies.value_or(std::vector<PeerCopyFacts>{})) {
+  for (const DeviceRateFacts& device : measured.devices) {
+    if (device.copied_data_equal != false) continue;
+    where += fmt::format("{}host and {}", where.empty() ? "" : "; ", device.device);
+  }
+  for (const PeerCopyFacts& copy : measured.peer_copies) {
     if (copy.data_equal != false) continue;
     where += fmt::format("{}GPU {} and GPU {}", where.empty() ? "" : "; ", copy.gpu_a, copy.gpu_b);
   }
@@ -79,7 +86,11 @@ void check_data(const MeasuredFacts& measured, Findings& findings) {
 void check_load(const CheckInput& input, const MeasuredFacts& measured, Findings& findings) {
   if (input.model == nullptr) return;
   const double disk = measured.disk_gb_per_s.value_or(0);
-  const double copy = measured.host_to_device_gb_per_s.value_or(0);
+  double copy = 0;  // the slowest device's
+  for (const DeviceRateFacts& device : measured.devices) {
+    const double rate = device.host_to_device_gb_per_s.value_or(0);
+    if (rate > 0 && (copy <= 0 || rate < copy)) copy = rate;
+  }
   if (disk <= 0 && copy <= 0) return;
   const bool is_disk = disk > 0 && (copy <= 0 || disk < copy);
   const double gigabytes = static_cast<double>(input.model->weights_16_bit) * 1e-9;
@@ -98,7 +109,7 @@ void check_load(const CheckInput& input, const MeasuredFacts& measured, Findings
        .next_command = "lsblk -d -o NAME,ROTA,TRAN,MODEL"}));
 }
 
-void check_gpu_rates(const MeasuredFacts& measured, const GpuFacts& gpu, Findings& findings) {
+void check_gpu_rates(const DeviceRateFacts& measured, const GpuFacts& gpu, Findings& findings) {
   const auto datasheet = datasheet_gb_per_s(gpu);
   if (measured.read_gb_per_s && datasheet && *measured.read_gb_per_s < kReadShare * *datasheet) {
     findings.push_back(make_finding(
@@ -144,7 +155,7 @@ void check_peers(const Facts& facts, const MeasuredFacts& measured, Findings& fi
   // Round figures well below what each path gives in one direction.
   constexpr double kNvlinkGbPerS = 8;
   constexpr double kPcieGbPerS = 6;
-  for (const PeerCopyFacts& copy : measured.peer_copies.value_or(std::vector<PeerCopyFacts>{})) {
+  for (const PeerCopyFacts& copy : measured.peer_copies) {
     if (!copy.gb_per_s) continue;
     const auto link = std::ranges::find_if(facts.links, [&](const LinkFacts& each) {
       return (each.gpu_a == copy.gpu_a && each.gpu_b == copy.gpu_b) ||
@@ -169,8 +180,9 @@ void check_peers(const Facts& facts, const MeasuredFacts& measured, Findings& fi
   }
 }
 
-void check_decode(const MeasuredFacts& measured, Findings& findings) {
+void check_decode(const DeviceRateFacts& measured, Findings& findings) {
   if (!measured.decode_tokens_per_s || measured.decode_limit_tokens_per_s.value_or(0) <= 0) return;
+  if (*measured.decode_limit_tokens_per_s > kMaxJudgedTokensPerS) return;
   const double share = *measured.decode_tokens_per_s / *measured.decode_limit_tokens_per_s;
   if (share >= kDecodeShare) return;
   findings.push_back(make_finding(
@@ -184,7 +196,7 @@ void check_decode(const MeasuredFacts& measured, Findings& findings) {
                 .next_command = "fathom bench shape deepseek-llm-7b"}));
 }
 
-void check_samples(const MeasuredFacts& measured, Findings& findings) {
+void check_samples(const DeviceRateFacts& measured, Findings& findings) {
   if (!measured.samples || measured.samples->size() < 2) return;
   const SampleFacts& first = measured.samples->front();
   const SampleFacts& last = measured.samples->back();
@@ -222,12 +234,22 @@ void check(const CheckInput& input, Findings& findings) {
   const MeasuredFacts& measured = *input.facts.measured;
   check_data(measured, findings);
   check_load(input, measured, findings);
-  if (const GpuFacts* const gpu = measured_gpu(input.facts)) {
-    check_gpu_rates(measured, *gpu, findings);
-  }
   check_peers(input.facts, measured, findings);
-  check_decode(measured, findings);
-  check_samples(measured, findings);
+  for (const DeviceRateFacts& device : measured.devices) {
+    if (device.problem) {
+      findings.push_back(make_finding(
+          kFailed, {.evidence = fmt::format("{}: {}.", device.device, *device.problem),
+                    .consequence = "What was not measured is not judged.",
+                    .fix = "If memory is missing, end what holds it. An error of the device itself "
+                           "stays until the process, or the GPU, is started again.",
+                    .next_command = "fathom doctor"}));
+    }
+    if (const GpuFacts* const gpu = gpu_of(input.facts, device)) {
+      check_gpu_rates(device, *gpu, findings);
+    }
+    check_decode(device, findings);
+    check_samples(device, findings);
+  }
 }
 
 }  // namespace

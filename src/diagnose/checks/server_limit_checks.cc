@@ -157,10 +157,12 @@ bool check_ways(const CheckInput& input, const ServerFacts& server, Findings& fi
 
 double ridge_tokens(const CheckInput& input, const ServerFacts& server, std::string& source) {
   const auto& measured = input.facts.measured;
-  if (server.is_local.value_or(false) && measured && measured->read_gb_per_s.value_or(0) > 0 &&
-      measured->dot_tflop_per_s) {
-    source = "measured here";
-    return 1e3 * *measured->dot_tflop_per_s / *measured->read_gb_per_s;
+  if (server.is_local.value_or(false) && measured && !measured->devices.empty()) {
+    const DeviceRateFacts& device = measured->devices.front();
+    if (device.read_gb_per_s.value_or(0) > 0 && device.dot_tflop_per_s) {
+      source = "measured here";
+      return 1e3 * *device.dot_tflop_per_s / *device.read_gb_per_s;
+    }
   }
   const bool is_cpu = server.is_local.value_or(false) && input.facts.gpus.empty();
   source = is_cpu ? "a usual figure for processors" : "a usual figure for GPUs";

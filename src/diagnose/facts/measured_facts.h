@@ -46,30 +46,30 @@ void visit_fields(Facts& facts, Visit&& visit) {
   visit("clock_reasons", facts.clock_reasons);
 }
 
-struct MeasuredFacts {
-  std::string device;                   // "cpu, avx512, 2 threads"
-  std::optional<std::int64_t> gpu;      // NVML's index, where it is a GPU
-  std::optional<double> disk_gb_per_s;  // reading the model's files, or a file written for it
+// Of one device.
+struct DeviceRateFacts {
+  std::string device;                  // "cpu, avx512, 2 threads"
+  std::optional<std::int64_t> gpu;     // NVML's index, where it is known
+  std::optional<std::string> problem;  // what failed; the rest may have values all the same
   std::optional<double> host_to_device_gb_per_s;
   std::optional<double> device_to_host_gb_per_s;
-  std::optional<bool> copied_data_equal;
-  std::optional<double> read_gb_per_s;  // of the device's memory
+  std::optional<bool> copied_data_equal;  // what came back is what was sent
+  std::optional<double> read_gb_per_s;    // of the device's memory
   std::optional<double> dot_tflop_per_s;
-  std::optional<double> decode_tokens_per_s;  // one sequence, the model's shape, perhaps cut
+  std::optional<double> decode_tokens_per_s;  // one sequence
   std::optional<double> decode_limit_tokens_per_s;
-  std::optional<std::string> decode_shape;  // "deepseek-llm-7b, 2 of 30 layers"
+  std::optional<std::string> decode_shape;  // "deepseek-llm-7b, 2 of 30 layers, bf16"
   // Read from NVML while data was copied: an idle link may sleep.
   std::optional<std::int64_t> busy_pcie_generation;
   std::optional<std::int64_t> busy_pcie_width;
-  std::optional<std::vector<PeerCopyFacts>> peer_copies;
   std::optional<std::vector<SampleFacts>> samples;  // level 3
 };
 
-template <SameFacts<MeasuredFacts> Facts, typename Visit>
+template <SameFacts<DeviceRateFacts> Facts, typename Visit>
 void visit_fields(Facts& facts, Visit&& visit) {
   visit("device", facts.device);
   visit("gpu", facts.gpu);
-  visit("disk_gb_per_s", facts.disk_gb_per_s);
+  visit("problem", facts.problem);
   visit("host_to_device_gb_per_s", facts.host_to_device_gb_per_s);
   visit("device_to_host_gb_per_s", facts.device_to_host_gb_per_s);
   visit("copied_data_equal", facts.copied_data_equal);
@@ -80,8 +80,20 @@ void visit_fields(Facts& facts, Visit&& visit) {
   visit("decode_shape", facts.decode_shape);
   visit("busy_pcie_generation", facts.busy_pcie_generation);
   visit("busy_pcie_width", facts.busy_pcie_width);
-  visit("peer_copies", facts.peer_copies);
   visit("samples", facts.samples);
+}
+
+struct MeasuredFacts {
+  std::optional<double> disk_gb_per_s;  // reading the model's files past the page cache
+  std::vector<DeviceRateFacts> devices;
+  std::vector<PeerCopyFacts> peer_copies;
+};
+
+template <SameFacts<MeasuredFacts> Facts, typename Visit>
+void visit_fields(Facts& facts, Visit&& visit) {
+  visit("disk_gb_per_s", facts.disk_gb_per_s);
+  visit("devices", facts.devices);
+  visit("peer_copies", facts.peer_copies);
 }
 
 }  // namespace fathom::diagnose
