@@ -50,6 +50,12 @@ std::string build_line(const BuildFacts& build) {
           fmt::join(build.cuda_architectures.value_or(std::vector<std::string>{"?"}), " ")));
 }
 
+std::string swap_text(const MemoryFacts& memory) {
+  if (memory.swap_total_bytes == 0) return "no swap";
+  return fmt::format("swap: {} of {} used", bytes_of(memory.swap_used_bytes),
+                     bytes_of(memory.swap_total_bytes));
+}
+
 std::string host_lines(const HostFacts& host) {
   const PlatformFacts& platform = host.platform;
   const ProcessorFacts& processor = host.processor;
@@ -64,13 +70,12 @@ std::string host_lines(const HostFacts& host) {
                                        number_of(processor.num_online), text_of(processor.allowed),
                                        text_of(processor.instruction_set)));
   const bool has_limit = memory.cgroup_limit_bytes && *memory.cgroup_limit_bytes != kUnlimited;
-  out +=
-      line("memory",
-           fmt::format("{}, {} available; swap: {} of {} used; limit of the control group: {}",
-                       bytes_of(memory.total_bytes), bytes_of(memory.available_bytes),
-                       bytes_of(memory.swap_used_bytes), bytes_of(memory.swap_total_bytes),
-                       has_limit || !memory.cgroup_limit_bytes ? bytes_of(memory.cgroup_limit_bytes)
-                                                               : std::string("none")));
+  out += line(
+      "memory",
+      fmt::format("{}, {} available; {}; limit of the control group: {}",
+                  bytes_of(memory.total_bytes), bytes_of(memory.available_bytes), swap_text(memory),
+                  has_limit || !memory.cgroup_limit_bytes ? bytes_of(memory.cgroup_limit_bytes)
+                                                          : std::string("none")));
   for (const StorageFacts& storage : host.storage) {
     out += line("disk",
                 fmt::format("{} ({}): {}, kind: {}, {} of {} left", storage.path, storage.purpose,

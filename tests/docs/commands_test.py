@@ -1,5 +1,7 @@
 """Every command in the READMEs, in docs/benchmarks.md and in docs/plan.md runs: as it stands, or as a comment above
 its block says.
+"""Every command in the READMEs, in docs/benchmarks.md and in docs/doctor.md runs: as it stands, or as
+a comment above its block says.
 
 run: as it stands.  help: with --help, where it needs the network or real weights.
 serve: started, asked for its health, stopped.  skip: with the reason.
@@ -33,6 +35,7 @@ def blocks(name):
 def commands(how):
     return [line for name in ("README.md", "docs/benchmarks.md", "docs/plan.md")
             for kind, block in blocks(name)
+    return [line for name in ("README.md", "docs/benchmarks.md", "docs/doctor.md") for kind, block in blocks(name)
             if kind == how for line in block.splitlines()]
 
 
@@ -96,6 +99,10 @@ def test_prints_what_is_shown(line, text):
     pattern = "".join("(?:.*\n)*" if shown == "..." else re.escape(shown) + "\n"
                       for shown in text.splitlines())
     assert re.fullmatch(pattern, done.stdout), done.stdout
+@pytest.mark.parametrize("arguments,shown", re.findall(
+    r"<!-- output: (.*?) -->\n```\n(.*?)```", (SOURCE / "docs/doctor.md").read_text(), re.S))
+def test_prints_what_the_page_shows(arguments, shown):
+    assert run("build/fathom " + arguments).stdout == shown
 
 
 @pytest.mark.parametrize("line", commands("help"))

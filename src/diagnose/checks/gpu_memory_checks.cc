@@ -65,20 +65,19 @@ std::string remedies(const ModelBytes& model, const GpuFacts& gpu) {
   }
   const std::int64_t half_context = model.max_context_tokens / 2 * model.kv_per_token_16_bit;
   text += fmt::format(
-      "--kv-dtype int8 frees {} for each token of context ({} of {}); --max-context {} frees {} "
-      "for "
-      "each sequence; 4-bit weights (GPTQ, AWQ) would free {}, which this version does not load. "
-      "Gradient accumulation and checkpointing help training, not serving.",
-      bytes_text(model.kv_per_token_16_bit - model.kv_per_token_8_bit),
-      bytes_text(model.kv_per_token_16_bit - model.kv_per_token_8_bit),
-      bytes_text(model.kv_per_token_16_bit), model.max_context_tokens / 2, bytes_text(half_context),
+      "--kv-dtype int8 frees {} of {} KiB for each token of context; --max-context {} frees {} for "
+      "each sequence; 4-bit weights (a GPTQ or AWQ checkpoint) free {}. Gradient accumulation and "
+      "checkpointing help training, not serving.",
+      (model.kv_per_token_16_bit - model.kv_per_token_8_bit) >> 10, model.kv_per_token_16_bit >> 10,
+      model.max_context_tokens / 2, bytes_text(half_context),
       bytes_text(model.weights_16_bit - model.weights_4_bit));
   return text;
 }
 
 std::string room_text(const ModelBytes& model, std::int64_t bytes) {
   const std::int64_t left = bytes - model.weights_16_bit - ModelBytes::kOverhead;
-  if (left < 0) return fmt::format("{} are missing for the weights alone", bytes_text(-left));
+  if (left < 0)
+    return fmt::format("{} are missing for weights and runtime alone", bytes_text(-left));
   return fmt::format("{} tokens of KV cache fit beside the weights",
                      left / std::max<std::int64_t>(model.kv_per_token_16_bit, 1));
 }

@@ -39,8 +39,8 @@ constexpr double kLoadSeconds = 10;
 constexpr double kReadShare = 0.75;
 constexpr double kCopyShare = 0.6;
 constexpr double kDecodeShare = 0.5;
-// Steps of small models are bound by launches and threads, not by reading weights.
-constexpr double kMaxJudgedTokensPerS = 1000;
+// Steps that read less are bound by launches and threads, whatever the memory gives.
+constexpr double kLeastJudgedGb = 0.3;
 constexpr double kDriftShare = 0.9;
 
 const GpuFacts* gpu_of(const Facts& facts, const DeviceRateFacts& device) {
@@ -182,7 +182,9 @@ void check_peers(const Facts& facts, const MeasuredFacts& measured, Findings& fi
 
 void check_decode(const DeviceRateFacts& measured, Findings& findings) {
   if (!measured.decode_tokens_per_s || measured.decode_limit_tokens_per_s.value_or(0) <= 0) return;
-  if (*measured.decode_limit_tokens_per_s > kMaxJudgedTokensPerS) return;
+  if (measured.read_gb_per_s.value_or(0) < kLeastJudgedGb * *measured.decode_limit_tokens_per_s) {
+    return;
+  }
   const double share = *measured.decode_tokens_per_s / *measured.decode_limit_tokens_per_s;
   if (share >= kDecodeShare) return;
   findings.push_back(make_finding(
@@ -198,14 +200,17 @@ void check_decode(const DeviceRateFacts& measured, Findings& findings) {
 
 void check_samples(const DeviceRateFacts& measured, Findings& findings) {
   if (!measured.samples || measured.samples->size() < 2) return;
-  const SampleFacts& first = measured.samples->front();
-  const SampleFacts& last = measured.samples->back();
-  if (first.read_gb_per_s && last.read_gb_per_s &&
-      *last.read_gb_per_s < kDriftShare * *first.read_gb_per_s) {
+  // The first round may be slow for being the first, and any round for a neighbour.
+  const auto rate = [](const SampleFacts& sample) { return sample.read_gb_per_s.value_or(0); };
+  const auto middle =
+      measured.samples->begin() + static_cast<std::ptrdiff_t>((measured.samples->size() + 1) / 2);
+  const auto best = std::ranges::max_element(*measured.samples, {}, rate);
+  const auto late = std::ranges::max_element(middle, measured.samples->end(), {}, rate);
+  if (late != measured.samples->end() && rate(*late) < kDriftShare * rate(*best)) {
     findings.push_back(make_finding(
-        kDrift, {.evidence = fmt::format("{}: {:.1f} GB/s at {:.0f} s, {:.1f} GB/s at {:.0f} s.",
-                                         measured.device, *first.read_gb_per_s, first.second,
-                                         *last.read_gb_per_s, last.second),
+        kDrift, {.evidence = fmt::format("{}: {:.1f} GB/s at {:.0f} s; in the second half at most "
+                                         "{:.1f} GB/s.",
+                                         measured.device, rate(*best), best->second, rate(*late)),
                  .consequence = "Speeds of the first seconds do not last.",
                  .fix = "Look at temperature, power and neighbours of this machine.",
                  .next_command = "nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER"}));
