@@ -1,7 +1,4 @@
-"""Every command in the READMEs, in docs/benchmarks.md and in docs/plan.md runs: as it stands, or as a comment above
-its block says.
-"""Every command in the READMEs, in docs/benchmarks.md and in docs/doctor.md runs: as it stands, or as
-a comment above its block says.
+"""Every command in PAGES runs: as it stands, or as a comment above its block says.
 
 run: as it stands.  help: with --help, where it needs the network or real weights.
 serve: started, asked for its health, stopped.  skip: with the reason.
@@ -22,6 +19,7 @@ import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 FATHOM = os.environ.get("FATHOM", str(SOURCE / "build/fathom"))
+PAGES = ["README.md", "docs/benchmarks.md", "docs/plan.md", "docs/doctor.md"]
 BLOCK = re.compile(r"<!-- test: (\w+).*?-->\n```sh\n(.*?)```", re.S)
 
 
@@ -33,17 +31,18 @@ def blocks(name):
 
 
 def commands(how):
-    return [line for name in ("README.md", "docs/benchmarks.md", "docs/plan.md")
-            for kind, block in blocks(name)
-    return [line for name in ("README.md", "docs/benchmarks.md", "docs/doctor.md") for kind, block in blocks(name)
+    return [line for name in PAGES for kind, block in blocks(name)
             if kind == how for line in block.splitlines()]
 
 
-def shown_outputs(name):
+def shown_outputs():
     """(command, text) of each block of commands that an output follows."""
-    found = re.findall(r"<!-- test: output -->\n```sh\n(.*?)\n```\n\n```text\n(.*?)```",
-                       (SOURCE / name).read_text(), re.S)
-    assert len(found) == sum(kind == "output" for kind, _ in blocks(name))
+    found = []
+    for name in PAGES:
+        here = re.findall(r"<!-- test: output -->\n```sh\n(.*?)\n```\n\n```text\n(.*?)```",
+                          (SOURCE / name).read_text(), re.S)
+        assert len(here) == sum(kind == "output" for kind, _ in blocks(name)), name
+        found += here
     return found
 
 
@@ -92,17 +91,13 @@ def test_runs(line):
     assert done.returncode == 0 and done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("line, text", shown_outputs("docs/plan.md"))
+@pytest.mark.parametrize("line, text", shown_outputs())
 def test_prints_what_is_shown(line, text):
     done = run(line)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 1), done.stderr  # 1: doctor found an error, and says so
     pattern = "".join("(?:.*\n)*" if shown == "..." else re.escape(shown) + "\n"
                       for shown in text.splitlines())
     assert re.fullmatch(pattern, done.stdout), done.stdout
-@pytest.mark.parametrize("arguments,shown", re.findall(
-    r"<!-- output: (.*?) -->\n```\n(.*?)```", (SOURCE / "docs/doctor.md").read_text(), re.S))
-def test_prints_what_the_page_shows(arguments, shown):
-    assert run("build/fathom " + arguments).stdout == shown
 
 
 @pytest.mark.parametrize("line", commands("help"))
