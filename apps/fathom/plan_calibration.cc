@@ -92,7 +92,7 @@ Result<std::optional<double>> disk_gb_per_s(const std::string& folder) {
 
 class Calibrator {
  public:
-  Calibrator(const PlannedModel& model, device::Device& device, const plan::Accelerator& row)
+  Calibrator(const NamedModel& model, device::Device& device, const plan::Accelerator& row)
       : model_(model), spec_(model.spec), device_(device), row_(row) {}
 
   Result<CalibrationReport> run(const CalibrationFlags& flags, const std::string& disk_folder) {
@@ -173,7 +173,7 @@ class Calibrator {
     }
   }
 
-  const PlannedModel& model_;
+  const NamedModel& model_;
   spec::ModelSpec spec_;
   device::Device& device_;
   const plan::Accelerator& row_;
@@ -224,7 +224,7 @@ std::string shares_text(const plan::Efficiency& shares) {
 
 }  // namespace
 
-Result<CalibrationReport> calibrate(const PlannedModel& model, const Machine& machine,
+Result<CalibrationReport> calibrate(const NamedModel& model, const Machine& machine,
                                     const CalibrationFlags& flags, const std::string& disk_folder) {
   const auto weight_bytes =
       static_cast<double>(footprint::read_weight_bytes(model.spec, footprint::WeightFormat{}));

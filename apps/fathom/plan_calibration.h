@@ -10,8 +10,8 @@
 #include "base/result.h"
 #include "device_flags.h"
 #include "machine_catalogue.h"
+#include "named_model.h"
 #include "plan/calibration.h"
-#include "planned_model.h"
 
 namespace fathom::app {
 
@@ -37,7 +37,7 @@ struct CalibrationReport {
 };
 
 // Takes a minute or two; logs its phases. `machine` is without calibrations.
-base::Result<CalibrationReport> calibrate(const PlannedModel& model, const Machine& machine,
+base::Result<CalibrationReport> calibrate(const NamedModel& model, const Machine& machine,
                                           const CalibrationFlags& flags,
                                           const std::string& disk_folder);
 

@@ -11,13 +11,13 @@
 
 #include "command.h"
 #include "machine_catalogue.h"
+#include "named_model.h"
 #include "plan/deployment.h"
 #include "plan/explain.h"
 #include "plan/plan_json.h"
 #include "plan/planner.h"
 #include "plan/tables.h"
 #include "plan_calibration.h"
-#include "planned_model.h"
 
 namespace fathom::app {
 namespace {
@@ -48,7 +48,7 @@ struct Flags {
   CalibrationFlags calibration;
 };
 
-Result<plan::Demand> demand_of(const Flags& flags, const PlannedModel& model) {
+Result<plan::Demand> demand_of(const Flags& flags, const NamedModel& model) {
   Machine machine = TRY(this_machine(flags.catalogue));
   plan::Demand demand;
   demand.model_name = model.name;
@@ -80,7 +80,7 @@ const std::map<std::string, plan::DeploymentForm> kForms{
     {"compose", plan::DeploymentForm::kCompose},
     {"k8s", plan::DeploymentForm::kKubernetes}};
 
-Result<void> emit(const Flags& flags, const PlannedModel& model, const plan::Demand& demand,
+Result<void> emit(const Flags& flags, const NamedModel& model, const plan::Demand& demand,
                   const std::vector<plan::Configuration>& configurations) {
   if (demand.gpu.empty() && !demand.has_target()) {
     return fail(ErrorCode::kInvalidArgument, "--emit",
@@ -107,7 +107,7 @@ std::string explanations(const plan::Demand& demand,
 }
 
 Result<void> run_calibration(const Flags& flags) {
-  const PlannedModel model = TRY(find_planned_model(flags.model));
+  const NamedModel model = TRY(find_model(flags.model));
   const Machine machine = TRY(uncalibrated_machine(flags.catalogue));
   const std::string& file = flags.catalogue.calibration_file;
   if (file.empty()) {
@@ -127,7 +127,7 @@ Result<void> run_calibration(const Flags& flags) {
 
 Result<void> run(const Flags& flags) {
   if (flags.calibrates) return run_calibration(flags);
-  const PlannedModel model = TRY(find_planned_model(flags.model));
+  const NamedModel model = TRY(find_model(flags.model));
   const plan::Demand demand = TRY(demand_of(flags, model));
   const std::vector<plan::Configuration> configurations = TRY(plan::plan(demand));
   if (!flags.emits.empty()) return emit(flags, model, demand, configurations);
