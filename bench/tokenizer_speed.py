@@ -37,9 +37,9 @@ def theirs(folder, text):
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     best = float("inf")
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         tokenizer.encode(text)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return len(text.encode()) / best / 1e6
 
 
