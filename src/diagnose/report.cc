@@ -135,7 +135,8 @@ std::string server_line(const ServerFacts& server) {
 
 std::string measured_lines(const MeasuredFacts& measured) {
   const auto rate = [](const std::optional<double>& value) {
-    return value ? fmt::format("{:.3g}", *value) : std::string(kUnknown);
+    if (!value) return std::string(kUnknown);
+    return *value < 100 ? fmt::format("{:.3g}", *value) : fmt::format("{:.0f}", *value);
   };
   std::string out;
   if (measured.disk_gb_per_s) {

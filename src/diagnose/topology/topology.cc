@@ -104,7 +104,7 @@ std::string tree_text(const Facts& facts) {
     out += fmt::format("NUMA node {}: not readable\n", node) + gpus_text(facts, gpus);
   }
   if (!elsewhere.empty()) {
-    out += "on a NUMA node that is not supported to ask for\n" + gpus_text(facts, elsewhere);
+    out += "NUMA node: not supported\n" + gpus_text(facts, elsewhere);
   }
   return out;
 }
