@@ -20,17 +20,12 @@ constexpr std::uint64_t kMaxFileBytes = 4 << 20;
 // Where nobody measured: an NVMe disk of the slower kind.
 constexpr double kAssumedDiskGbPerS = 2.0;
 
-// "NVIDIA H200" in the catalogue is any card whose name begins so.
-std::string row_of(const plan::Catalogue& catalogue, const std::string& title) {
-  std::string found;
-  std::size_t length = 0;
+// The row that a driver means; empty if there is none.
+std::string row_of(const plan::Catalogue& catalogue, const std::string& driver_name) {
   for (const plan::Accelerator& each : catalogue.accelerators) {
-    if (!each.is_cpu && title.starts_with(each.title) && each.title.size() > length) {
-      found = each.name;
-      length = each.title.size();
-    }
+    if (each.is_called(driver_name)) return each.name;
   }
-  return found;
+  return "";
 }
 
 // None if there is no file.

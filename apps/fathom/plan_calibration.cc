@@ -25,7 +25,6 @@ namespace {
 using base::ErrorCode;
 using base::fail;
 using base::Result;
-using tensor::DType;
 
 // Fewer bytes than this a step and caches hold them: the shares would be another model's.
 constexpr double kLeastWeightBytes = 1e9;
@@ -55,7 +54,7 @@ std::string today() {
 // "cuda:0, NVIDIA H200, sm_90": the part in the middle.
 std::string title_of(const device::Device& device, const Machine& machine) {
   if (device.reads_host_memory()) return machine.catalogue.find("cpu")->title;
-  const std::string name = device.name();
+  std::string name = device.name();
   const std::size_t first = name.find(", ");
   if (first == std::string::npos) return name;
   return name.substr(first + 2, name.find(", ", first + 2) - first - 2);
@@ -63,12 +62,13 @@ std::string title_of(const device::Device& device, const Machine& machine) {
 
 Result<const plan::Accelerator*> row_of(const std::string& title, const Machine& machine) {
   for (const plan::Accelerator& each : machine.catalogue.accelerators) {
-    if (each.title == title) return &each;
+    if (each.is_called(title)) return &each;
   }
-  return fail(ErrorCode::kNotFound, "--calibrate",
-              "{} is not in the catalogue ({}); add a row with this title, and name the file with "
-              "--catalogue",
-              title, machine.catalogue.names());
+  return fail(
+      ErrorCode::kNotFound, "--calibrate",
+      "{} is not in the catalogue ({}); add it to a row's driver_names, and name the file with "
+      "--catalogue",
+      title, machine.catalogue.names());
 }
 
 // Layers whose weights take at most half of the memory that is free.
@@ -92,8 +92,9 @@ Result<std::optional<double>> disk_gb_per_s(const std::string& folder) {
 
 class Calibrator {
  public:
-  Calibrator(const NamedModel& model, device::Device& device, const plan::Accelerator& row)
-      : model_(model), spec_(model.spec), device_(device), row_(row) {}
+  Calibrator(const NamedModel& model, device::Device& device, const plan::Accelerator& row,
+             std::string title)
+      : model_(model), spec_(model.spec), device_(device), row_(row), title_(std::move(title)) {}
 
   Result<CalibrationReport> run(const CalibrationFlags& flags, const std::string& disk_folder) {
     report_.model_layers = spec_.num_layers;
@@ -160,7 +161,7 @@ class Calibrator {
 
   void conclude() {
     plan::Calibration& calibration = report_.calibration;
-    calibration.device = row_.title;
+    calibration.device = title_;
     calibration.model = model_.name;
     calibration.date = today();
     plan::Accelerator after = plan::with_rates(row_, rates(), calibration.date);
@@ -177,6 +178,7 @@ class Calibrator {
   spec::ModelSpec spec_;
   device::Device& device_;
   const plan::Accelerator& row_;
+  std::string title_;  // as the driver calls it
   CalibrationReport report_;
   std::vector<plan::Sample> samples_;
 };
@@ -235,8 +237,9 @@ Result<CalibrationReport> calibrate(const NamedModel& model, const Machine& mach
                 weight_bytes * 1e-6);
   }
   const auto device = TRY(open_device(flags.device));
-  const plan::Accelerator* const row = TRY(row_of(title_of(*device, machine), machine));
-  return Calibrator(model, *device, *row).run(flags, disk_folder);
+  const std::string title = title_of(*device, machine);
+  const plan::Accelerator* const row = TRY(row_of(title, machine));
+  return Calibrator(model, *device, *row, title).run(flags, disk_folder);
 }
 
 json::object calibration_json(const CalibrationReport& report) {

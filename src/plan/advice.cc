@@ -31,7 +31,7 @@ void say_what_is_not_computed(const Configuration& c, Sentences& out) {
 
 // The next thing to do where memory is missing.
 void say_what_is_missing(const Demand& demand, const Configuration& c, Sentences& out) {
-  if (c.fits() || !supports(c.device, c.weights) || !supports(c.device, c.kv)) return;
+  if (c.fits() || !c.is_supported) return;
   out.push_back(fmt::format(
       "{:.2f} GiB are missing: weights {:.2f}, KV cache {:.2f} ({} x {} tokens), workspace {:.2f}, "
       "runtime {:.2f} of {:.2f} GiB",

@@ -167,8 +167,7 @@ Efficiency fit(const spec::ModelSpec& spec, const Accelerator& row,
 void apply_calibrations(Catalogue& catalogue, const std::vector<Calibration>& calibrations) {
   for (Accelerator& each : catalogue.accelerators) {
     for (const Calibration& calibration : calibrations) {
-      // A driver's name may say more than the catalogue's: "NVIDIA H200 NVL" is no "NVIDIA H200".
-      if (calibration.device != each.title) continue;
+      if (!each.is_called(calibration.device)) continue;
       each = with_rates(each, calibration.rates, calibration.date);
       each.efficiency = calibration.efficiency;
     }

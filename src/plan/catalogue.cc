@@ -88,7 +88,7 @@ Result<Accelerator> read_accelerator(const DataFile& file, const JsonFields& fie
   TRY(fields.only({"name", "title", "architecture", "table_counts", "memory_gib",
                    "bandwidth_gb_per_s", "fp16_tflops", "int8_tops", "fp8_tflops",
                    "multiprocessors", "watts", "host_link_gb_per_s", "link_gb_per_s", "link_gpus",
-                   "shares_host_memory", "efficiency"}));
+                   "shares_host_memory", "driver_names", "efficiency"}));
   Accelerator gpu;
   gpu.name = TRY(fields.text("name"));
   gpu.title = TRY(fields.text("title"));
@@ -108,6 +108,7 @@ Result<Accelerator> read_accelerator(const DataFile& file, const JsonFields& fie
   if (fields.has("shares_host_memory")) {
     gpu.shares_host_memory = TRY(fields.flag("shares_host_memory"));
   }
+  if (fields.has("driver_names")) gpu.driver_names = TRY(fields.texts("driver_names"));
   for (const double count : TRY(fields.numbers("table_counts"))) {
     gpu.table_counts.push_back(static_cast<int>(count));
   }
@@ -129,6 +130,10 @@ std::string Catalogue::names() const {
   std::vector<std::string> names;
   for (const Accelerator& each : accelerators) names.push_back(each.name);
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+bool Accelerator::is_called(std::string_view driver_name) const {
+  return title == driver_name || std::ranges::find(driver_names, driver_name) != driver_names.end();
 }
 
 std::vector<std::string> Accelerator::unverified() const {

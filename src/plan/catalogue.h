@@ -30,8 +30,9 @@ struct Price {
 };
 
 struct Accelerator {
-  std::string name;   // "rtx4090"
-  std::string title;  // as the driver calls it: "NVIDIA GeForce RTX 4090"
+  std::string name;                       // "rtx4090"
+  std::string title;                      // "NVIDIA GeForce RTX 4090"
+  std::vector<std::string> driver_names;  // what drivers call it, where that is not the title
   bool is_cpu = false;
   bool shares_host_memory = false;  // a GPU without memory of its own
   int architecture = 0;             // 89 for sm_89; 0: a CPU
@@ -50,6 +51,8 @@ struct Accelerator {
   std::optional<Efficiency> efficiency;
   std::optional<Price> price;
 
+  // Whether a driver means it by this name.
+  bool is_called(std::string_view driver_name) const;
   // Figures that nobody verified, by name.
   std::vector<std::string> unverified() const;
 };

@@ -66,6 +66,16 @@ TEST(Catalogue, EveryFigureHasASourceAndADate) {
   }
 }
 
+TEST(Catalogue, KnowsCardsByWhatDriversCallThem) {
+  const Catalogue catalogue = *parse_catalogue(embedded_catalogue(), "catalogue");
+  EXPECT_TRUE(catalogue.find("t4")->is_called("Tesla T4"));
+  EXPECT_TRUE(catalogue.find("a100-80")->is_called("NVIDIA A100-SXM4-80GB"));
+  EXPECT_TRUE(catalogue.find("h200")->is_called("NVIDIA H200"));
+  // Names that begin alike are other cards.
+  EXPECT_FALSE(catalogue.find("l4")->is_called("NVIDIA L40S"));
+  EXPECT_FALSE(catalogue.find("h200")->is_called("NVIDIA H200 NVL"));
+}
+
 TEST(Prices, ReplaceThoseBuiltIn) {
   Catalogue catalogue = *parse_catalogue(embedded_catalogue(), "catalogue");
   ASSERT_TRUE(apply_prices(catalogue, embedded_prices(), "prices"));

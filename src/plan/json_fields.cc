@@ -57,6 +57,17 @@ Result<std::vector<double>> JsonFields::numbers(std::string_view key) const {
   return numbers;
 }
 
+Result<std::vector<std::string>> JsonFields::texts(std::string_view key) const {
+  const json::value* const value = TRY(find(key));
+  if (!value->is_array()) return bad(key, "a list of texts");
+  std::vector<std::string> texts;
+  for (const json::value& each : value->get_array()) {
+    if (!each.is_string()) return bad(key, "a list of texts");
+    texts.emplace_back(each.get_string());
+  }
+  return texts;
+}
+
 Result<JsonFields> JsonFields::object(std::string_view key) const {
   const json::value* const value = TRY(find(key));
   if (!value->is_object()) return bad(key, "an object");

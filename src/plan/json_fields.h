@@ -23,6 +23,7 @@ class JsonFields {
   base::Result<std::string> text(std::string_view key) const;
   base::Result<bool> flag(std::string_view key) const;
   base::Result<std::vector<double>> numbers(std::string_view key) const;
+  base::Result<std::vector<std::string>> texts(std::string_view key) const;
   base::Result<JsonFields> object(std::string_view key) const;
   base::Result<std::vector<JsonFields>> objects(std::string_view key) const;
   // Refuses a field that is none of these: it would be ignored.

@@ -150,15 +150,15 @@ Configuration configure(const Demand& demand, const Choice& choice) {
   made.split = choice.split;
   made.weights = choice.weights;
   made.kv = choice.kv;
-  made.is_served = is_served(choice.weights) && choice.split == Split::kReplica;
+  made.is_supported = supports(made.device, made.weights) && supports(made.device, made.kv);
+  made.is_served =
+      made.is_supported && is_served(choice.weights) && choice.split == Split::kReplica;
   set_batch(demand, demand.batch.value_or(1), demand.context(), made);
-  if (!supports(made.device, made.weights) || !supports(made.device, made.kv)) {
-    made.ledger.free_bytes = std::min<std::int64_t>(made.ledger.free_bytes, -1);
-    made.is_served = false;
-  }
   const Placement placement = made.placement(demand.spec);
-  made.max_context_at_batch_1 = max_context(placement, 1);
-  made.max_batch_at_4096 = max_batch(placement, demand.compare_context());
+  if (made.is_supported) {
+    made.max_context_at_batch_1 = max_context(placement, 1);
+    made.max_batch_at_4096 = max_batch(placement, demand.compare_context());
+  }
   if (made.fits()) {
     const std::int64_t served = made.device.is_cpu ? kServedCpuBatch : kServedBatch;
     made.throughput_batch =

@@ -75,11 +75,12 @@ struct Configuration {
   std::optional<double> usd_per_hour;
   std::optional<double> watts;
   HostPlan host;
-  bool is_served = false;  // by this build
+  bool is_supported = true;  // the device computes in these types
+  bool is_served = false;    // by this build
   std::optional<bool> meets_target;
   std::vector<std::string> reasons;
 
-  bool fits() const { return ledger.fits(); }
+  bool fits() const { return is_supported && ledger.fits(); }
   int num_instances() const { return split == Split::kReplica ? num_devices : 1; }
   int ranks() const { return split == Split::kTensor ? num_devices : 1; }
   Placement placement(const spec::ModelSpec& spec) const {

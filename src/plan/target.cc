@@ -144,12 +144,12 @@ void add_choice(const Demand& demand, Choice choice, std::vector<Configuration>&
   if (best) all.push_back(*std::move(best));
 }
 
-// Met ones first, then by price, power and the number of devices.
+// Met ones first, then by price, power and the number of devices; no two are alike.
 auto rank_of(const Configuration& c) {
   const double unknown = std::numeric_limits<double>::infinity();
   return std::tuple(!c.meets_target.value_or(false), c.usd_per_hour.value_or(unknown),
                     c.watts.value_or(unknown), !c.is_served, c.num_devices, c.split, c.weights,
-                    c.kv);
+                    c.kv, c.device.name);
 }
 
 }  // namespace
@@ -193,7 +193,7 @@ base::Result<std::vector<Configuration>> plan_for_target(const Demand& demand) {
       }
     }
   }
-  std::ranges::stable_sort(all, {}, rank_of);
+  std::ranges::sort(all, {}, rank_of);
   return all;
 }
 

@@ -2,9 +2,9 @@
 import json
 import os
 import re
+import resource
 import shlex
 import subprocess
-import time
 
 import compose_spec
 import kubernetes_validate
@@ -35,13 +35,14 @@ def width(text):
 
 
 def test_the_overview_has_every_gpu_in_80_columns_and_at_once():
-    start = time.time()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = plan()
-    assert time.time() - start < 1
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.2
     assert done.returncode == 0 and width(done.stdout) <= 80
     for gpu in GPUS:
         assert re.search(rf"^{gpu} ", done.stdout, re.M), gpu
-    assert "480 KiB a token" in done.stdout and "not verified" in done.stdout
+    assert "480 KiB a token" in done.stdout and "nobody verified" in done.stdout
 
 
 def test_json_has_the_fields_that_were_promised():
@@ -56,10 +57,13 @@ def test_json_has_the_fields_that_were_promised():
         parts = ("weights_bytes", "kv_bytes", "workspace_bytes", "logits_bytes", "runtime_bytes",
                  "kept_bytes", "free_bytes")
         assert sum(ledger[part] for part in parts) == ledger["memory_bytes"]
-        assert each["fits"] == (ledger["free_bytes"] >= 0) == (each["tpot_ms"] is not None)
+        assert each["fits"] == (ledger["free_bytes"] >= 0)
+        assert each["fits"] == (each["tpot_ms"] is not None)
         for name in ("ttft_ms", "tpot_ms", "tokens_per_s", "usd_per_million_tokens"):
             if each[name]:
                 assert 0 < each[name]["low"] <= each[name]["likely"] <= each[name]["high"]
+    unsupported, = configurations("--gpu", "a100-80", "--weights", "fp8")
+    assert not unsupported["fits"] and "sm_89" in unsupported["reasons"][0]
     figure = report["devices"]["t4"]["bandwidth_gb_per_s"]
     assert figure["value"] == 320 and figure["source"] and figure["date"]
     assert figure["verified"] is False
