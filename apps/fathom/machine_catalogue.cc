@@ -1,6 +1,8 @@
 // Reads the files, and asks the machine.
 #include "machine_catalogue.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -70,6 +72,13 @@ Result<std::string> Machine::own_device() const {
   return fail(ErrorCode::kNotFound, "--gpu",
               "this machine's {} is not in the catalogue ({}); add it with --catalogue", gpu_title,
               catalogue.names());
+}
+
+std::string Machine::text() const {
+  const std::string cpu = catalogue.find("cpu")->title + " (row cpu)";
+  if (gpu_title.empty()) return cpu + ", no GPU that a driver lists.";
+  const std::string row = gpu.empty() ? "not in the catalogue" : "row " + gpu;
+  return fmt::format("{} x {} ({}); {}.", num_gpus, gpu_title, row, cpu);
 }
 
 Result<Machine> uncalibrated_machine(const CatalogueFlags& flags) {

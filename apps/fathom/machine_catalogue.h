@@ -34,6 +34,8 @@ struct Machine {
 
   // Its GPU, else its CPU; an error if it has a GPU that the catalogue lacks.
   base::Result<std::string> own_device() const;
+  // Its devices and their rows, for people.
+  std::string text() const;
 };
 
 // With what was measured, or as if nothing had been.

@@ -58,6 +58,7 @@ Result<plan::Demand> demand_of(const Flags& flags, const NamedModel& model) {
     demand.gpu = TRY(machine.own_device());
     if (!flags.gpus && machine.num_gpus > 1) demand.gpus = machine.num_gpus;
   }
+  demand.machine = machine.text();
   demand.catalogue = std::move(machine.catalogue);
   demand.disk_gb_per_s = machine.disk_gb_per_s;
   demand.disk_is_measured = machine.disk_is_measured;

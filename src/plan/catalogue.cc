@@ -110,6 +110,10 @@ Result<Accelerator> read_accelerator(const DataFile& file, const JsonFields& fie
   }
   if (fields.has("driver_names")) gpu.driver_names = TRY(fields.texts("driver_names"));
   for (const double count : TRY(fields.numbers("table_counts"))) {
+    if (count > kMaxDevices) {
+      return fail(ErrorCode::kInvalidArgument, fields.path(), "field 'table_counts' is over {}",
+                  kMaxDevices);
+    }
     gpu.table_counts.push_back(static_cast<int>(count));
   }
   if (fields.has("efficiency")) {

@@ -11,6 +11,9 @@
 
 namespace fathom::plan {
 
+// Of a configuration.
+inline constexpr int kMaxDevices = 64;
+
 struct Figure {
   double value = 0;
   std::string source;  // for people

@@ -32,10 +32,11 @@ TEST(Catalogue, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(
       refusal([](json::object& file) { first_gpu(file)["watts"].as_object().erase("verified"); }),
       AllOf(HasSubstr("gpus[0].watts"), HasSubstr("'verified' is missing")));
-  EXPECT_THAT(
-      refusal(
-          [](json::object& file) { first_gpu(file)["fp16_tflops"].as_object()["value"] = -65; }),
-      AllOf(HasSubstr("gpus[0].fp16_tflops"), HasSubstr("'value' is not a number above 0")));
+  EXPECT_THAT(refusal([](json::object& file) {
+                first_gpu(file)["fp16_tflops"].as_object()["value"] = -65;
+              }),
+              AllOf(HasSubstr("gpus[0].fp16_tflops"),
+                    HasSubstr("'value' is not a number above 0 and below 10^9")));
   EXPECT_THAT(refusal([](json::object& file) {
                 first_gpu(file)["fp16_tflops"].as_object()["source"] = "nobody";
               }),
@@ -51,6 +52,11 @@ TEST(Catalogue, NamesTheFieldThatIsWrong) {
               HasSubstr("'gpus' is empty"));
   EXPECT_THAT(refusal([](json::object& file) { file.erase("sources"); }),
               HasSubstr("'sources' is missing"));
+  EXPECT_THAT(refusal([](json::object& file) { first_gpu(file)["architecture"] = 1e300; }),
+              HasSubstr("'architecture' is not"));
+  EXPECT_THAT(
+      refusal([](json::object& file) { first_gpu(file)["table_counts"] = json::array{1e8}; }),
+      HasSubstr("'table_counts' is over 64"));
   EXPECT_FALSE(parse_catalogue("[1]", "mine.json"));
   EXPECT_FALSE(parse_catalogue("{", "mine.json"));
 }

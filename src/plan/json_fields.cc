@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <cmath>
 
 namespace fathom::plan {
 
@@ -11,6 +10,13 @@ namespace json = boost::json;
 using base::ErrorCode;
 using base::fail;
 using base::Result;
+
+namespace {
+
+// No rate, size or price is as great; sums and products of such stay far from overflowing.
+bool is_sensible(double number) { return number > 0 && number < 1e9; }
+
+}  // namespace
 
 bool JsonFields::has(std::string_view key) const { return object_.contains(key); }
 
@@ -30,7 +36,7 @@ Result<double> JsonFields::positive(std::string_view key) const {
   const json::value* const value = TRY(find(key));
   if (!value->is_number()) return bad(key, "a number");
   const auto number = value->to_number<double>();
-  if (!std::isfinite(number) || number <= 0) return bad(key, "a number above 0");
+  if (!is_sensible(number)) return bad(key, "a number above 0 and below 10^9");
   return number;
 }
 
@@ -51,7 +57,9 @@ Result<std::vector<double>> JsonFields::numbers(std::string_view key) const {
   if (!value->is_array()) return bad(key, "a list of numbers");
   std::vector<double> numbers;
   for (const json::value& each : value->get_array()) {
-    if (!each.is_number() || !(each.to_number<double>() > 0)) return bad(key, "a list of numbers");
+    if (!each.is_number() || !is_sensible(each.to_number<double>())) {
+      return bad(key, "a list of numbers above 0 and below 10^9");
+    }
     numbers.push_back(each.to_number<double>());
   }
   return numbers;

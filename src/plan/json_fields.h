@@ -19,7 +19,7 @@ class JsonFields {
       : object_(object), path_(std::move(path)) {}
 
   bool has(std::string_view key) const;
-  base::Result<double> positive(std::string_view key) const;  // finite and above 0
+  base::Result<double> positive(std::string_view key) const;  // above 0, below 10^9
   base::Result<std::string> text(std::string_view key) const;
   base::Result<bool> flag(std::string_view key) const;
   base::Result<std::vector<double>> numbers(std::string_view key) const;

@@ -17,6 +17,9 @@ constexpr std::int64_t kSharedHostBytes = std::int64_t{3} << 30;
 constexpr std::int64_t kProcessBytes = std::int64_t{2} << 20;
 constexpr std::int64_t kVocabularyTokenBytes = 235;
 
+// Of a configuration file's model that nobody can run.
+constexpr std::int64_t kMoreThanAnyMemory = std::int64_t{1} << 61;
+
 footprint::DeviceShape shape_of(const Accelerator& device) {
   return {.is_gpu = !device.is_cpu,
           .num_multiprocessors = static_cast<int>(device.multiprocessors.value)};
@@ -58,7 +61,10 @@ DeviceLedger device_ledger(const Placement& placement, std::int64_t batch,
   ledger.memory_bytes = static_cast<std::int64_t>(device.memory_gib.value * (1 << 30));
   ledger.weights_bytes = footprint::weight_bytes(demand, shape);
   ledger.kv_bytes_per_token = block_bytes / footprint::kBlockTokens;
-  ledger.kv_bytes = batch * base::ceil_div(context_tokens, footprint::kBlockTokens) * block_bytes;
+  ledger.kv_bytes =
+      base::checked_mul(batch * base::ceil_div(context_tokens, footprint::kBlockTokens),
+                        block_bytes)
+          .value_or(kMoreThanAnyMemory);
   ledger.workspace_bytes = steps.workspace_bytes;
   ledger.logits_bytes = steps.logits_bytes;
   ledger.host_bytes =

@@ -16,7 +16,6 @@ using base::Result;
 
 namespace {
 
-constexpr std::int64_t kMaxDevices = 64;
 // What a server runs at a time unless told otherwise.
 constexpr std::int64_t kServedBatch = 256;
 constexpr std::int64_t kServedCpuBatch = 16;

@@ -36,6 +36,7 @@ struct Demand {
   std::optional<double> requests_per_s;
   std::optional<double> ttft_ms;
   std::optional<double> tpot_ms;
+  std::string machine;       // what this one is, for people; may be empty
   double disk_gb_per_s = 0;  // reads of this machine's disk
   bool disk_is_measured = false;
 

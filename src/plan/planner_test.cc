@@ -57,6 +57,23 @@ TEST(Planner, RefusesWhatItCannotPlan) {
   EXPECT_THAT(refusal(demand), HasSubstr("--gpus"));
 }
 
+TEST(Planner, AModelThatNobodyCanRunFitsNowhere) {
+  Demand demand = demand_for();
+  demand.spec.num_layers = 4096;
+  demand.spec.num_heads = demand.spec.num_kv_heads = 4096;
+  demand.spec.head_dim = 512;
+  demand.spec.max_context_tokens = 1 << 24;
+  demand.context_tokens = 1 << 24;
+  demand.batch = kMaxBatch;
+  const auto all = plan(demand);
+  ASSERT_TRUE(all) << all.error().text();
+  for (const Configuration& each : *all) {
+    EXPECT_FALSE(each.fits());
+    EXPECT_LT(each.ledger.free_bytes, 0);
+    EXPECT_EQ(each.max_batch_at_4096, 0);
+  }
+}
+
 TEST(Planner, LooksAtEveryRowAndAtWhatFitsInstead) {
   const auto all = plan(demand_for());
   ASSERT_TRUE(all);

@@ -169,7 +169,9 @@ std::string footnotes(const Demand& demand, const std::vector<Configuration>& co
 }  // namespace
 
 std::string overview_text(const Demand& demand, const std::vector<Configuration>& configurations) {
-  return model_text(demand) + "\n" + memory_table(demand, configurations) + "\n" +
+  const bool is_everything = demand.gpu.empty() && !demand.machine.empty();
+  const std::string machine = is_everything ? paragraph("This machine: ", demand.machine) : "";
+  return model_text(demand) + machine + "\n" + memory_table(demand, configurations) + "\n" +
          speed_table(demand, configurations) + footnotes(demand, configurations);
 }
 
