@@ -120,34 +120,41 @@ void add_flags(CLI::App& command, Flags& flags) {
   command.add_option("--model", flags.model,
                      "say what findings mean for this model: a folder, the name of a pulled model, "
                      "or a known shape such as deepseek-llm-7b");
-  command
-      .add_option("--level", flags.level,
-                  "1: look, in seconds; 2: also measure, a minute or two; 3: the same under load, "
-                  "for minutes")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 3));
+  CLI::Option* const level =
+      command
+          .add_option(
+              "--level", flags.level,
+              "1: look, in seconds; 2: also measure, a minute or two; 3: the same under load, "
+              "for minutes")
+          ->capture_default_str()
+          ->check(CLI::Range(1, 3));
   command.add_option("--seconds", flags.load_seconds, "how long the load of level 3 lasts")
       ->capture_default_str()
       ->check(CLI::Range(1.0, 86'400.0));
-  command
-      .add_option("--url", flags.urls,
-                  "also ask this server which limit it is at; given several times, replicas are "
-                  "compared")
-      ->allow_extra_args(false)
-      ->check(CLI::Validator(
-          [](const std::string& url) {
-            return url.starts_with("http://") || url.starts_with("https://")
-                       ? std::string()
-                       : "a URL begins with http:// or https://, not '" + url + "'";
-          },
-          "URL"));
+  CLI::Option* const urls =
+      command
+          .add_option(
+              "--url", flags.urls,
+              "also ask this server which limit it is at; given several times, replicas are "
+              "compared")
+          ->allow_extra_args(false)
+          ->check(CLI::Validator(
+              [](const std::string& url) {
+                return url.starts_with("http://") || url.starts_with("https://")
+                           ? std::string()
+                           : "a URL begins with http:// or https://, not '" + url + "'";
+              },
+              "URL"));
   command.add_option("--interval", flags.interval_s, "seconds between two looks at its metrics")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 3600.0));
   command.add_option("--api-key-file", flags.api_key_file,
                      "file with a key that is sent to the servers: its first is taken");
-  command.add_option("--facts", flags.facts_file,
-                     "judge the facts of this file, as --record wrote it, instead of this machine");
+  command
+      .add_option("--facts", flags.facts_file,
+                  "judge the facts of this file, as --record wrote it, instead of this machine")
+      ->excludes(urls)
+      ->excludes(level);
   command.add_option("--record", flags.record_file,
                      "write the facts to this file, so that others can look at them");
   command.add_flag("--list-facts", flags.lists_facts,

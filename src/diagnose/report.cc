@@ -246,10 +246,10 @@ json::object report_json(const Facts& facts, const Findings& findings, int level
   for (const Finding& each : findings) {
     all.push_back(json::object{{"id", json::string_view(each.id.data(), each.id.size())},
                                {"severity", std::string(name(each.severity))},
-                               {"evidence", each.evidence},
-                               {"consequence", each.consequence},
-                               {"fix", each.fix},
-                               {"next_command", each.next_command}});
+                               {"evidence", printable(each.evidence)},
+                               {"consequence", printable(each.consequence)},
+                               {"fix", printable(each.fix)},
+                               {"next_command", printable(each.next_command)}});
   }
   return {{"level", level}, {"facts", json_of(facts)}, {"findings", std::move(all)}};
 }

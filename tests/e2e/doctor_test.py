@@ -78,7 +78,8 @@ def test_this_machine_can_be_recorded_and_judged_elsewhere(tmp_path):
 
 def test_usage_errors_exit_with_2():
     for arguments in (["--url", "127.0.0.1:8000"], ["--level", "4"], ["--interval", "0"],
-                      ["--nope"]):
+                      ["--nope"], ["--facts", HEALTHY, "--level", "2"],
+                      ["--facts", HEALTHY, "--url", "http://127.0.0.1:1"]):
         done = fathom("doctor", *arguments)
         assert done.returncode == 2 and done.stderr.count("\n") == 1, done
 

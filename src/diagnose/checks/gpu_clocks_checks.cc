@@ -22,7 +22,7 @@ constexpr FindingKind kPowerLow{"gpu-power-limit-lowered", Severity::kInfo,
                                 "the power limit is over 10 % below the card's own"};
 constexpr FindingKind kClockSet{"gpu-clocks-set-low", Severity::kWarning,
                                 "someone set the clocks below the card's own"};
-constexpr FindingKind kStarved{"gpu-utilization-low", Severity::kWarning,
+constexpr FindingKind kStarved{"gpu-utilization-low", Severity::kInfo,
                                "a process has the GPU, which runs kernels under 50 % of the time"};
 constexpr FindingKind kPersistence{"gpu-persistence-off", Severity::kInfo,
                                    "the driver unloads when nobody uses the GPU"};

@@ -165,10 +165,19 @@ void check_modes(const GpuFacts& gpu, Findings& findings) {
   }
 }
 
+// Then what is taken is most likely taken by it.
+bool is_serving_here(const Facts& facts) {
+  return std::ranges::any_of(facts.servers, [](const ServerFacts& server) {
+    return server.is_local.value_or(false) && !server.problem;
+  });
+}
+
 void check(const CheckInput& input, Findings& findings) {
+  const bool is_serving = is_serving_here(input.facts);
   for (const GpuFacts& gpu : input.facts.gpus) {
-    const bool said = input.model != nullptr && check_model(*input.model, gpu, findings);
-    if (!said) check_held(gpu, findings);
+    const bool said =
+        !is_serving && input.model != nullptr && check_model(*input.model, gpu, findings);
+    if (!is_serving && !said) check_held(gpu, findings);
     check_modes(gpu, findings);
   }
 }

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "base/json.h"
+#include "diagnose/quantity_text.h"
 
 namespace fathom::diagnose {
 namespace {
@@ -46,6 +47,9 @@ json::value written(const T& value) {
     visit_fields(
         value, [&](const char* name, const auto& field) { object.emplace(name, written(field)); });
     return object;
+  } else if constexpr (std::same_as<T, std::string>) {
+    // Names of processes and files need not be UTF-8, JSON must be.
+    return json::value(printable(value));
   } else if constexpr (std::same_as<T, double>) {
     return std::isfinite(value) ? json::value(value) : json::value(nullptr);
   } else {

@@ -47,6 +47,14 @@ TEST(FactJson, RefusesWhatIsNotFactsByItsPlace) {
   EXPECT_THAT(refused("{"), testing::HasSubstr("not valid JSON"));
 }
 
+TEST(FactJson, IsReadableWhateverNamesHold) {
+  Facts facts;
+  facts.host.memory.swap_users = {{.pid = 1, .name = "a\xff\x1b\nb 中"}};
+  const auto again = facts_from_json(boost::json::serialize(json_of(facts)), "file");
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(again->host.memory.swap_users->front().name, "a???b 中");
+}
+
 TEST(FactJson, ListsWhatCannotBeReadAsNotSupported) {
   Facts facts;
   facts.gpus.push_back({.index = 0});
