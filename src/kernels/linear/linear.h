@@ -61,9 +61,10 @@ struct LinearArgs {
   tensor::MutableView workspace;
 };
 
-// On CUDA, products of more tokens with fp8 weights read x in fp8: whoever makes x may as well
-// write it so. Not with batch_invariant, where linear() itself knows whether they do.
-inline constexpr std::int64_t kMaxUnquantizedTokens = 64;
+// On CUDA, whoever makes an x of more tokens for fp8 weights had best write it in fp8: few tokens'
+// products need not widen the weights then, and many tokens' read x so anyway. Not with
+// batch_invariant, where linear() itself knows whether they do.
+inline constexpr std::int64_t kMaxUnquantizedTokens = 1;
 
 void linear(const LinearArgs& args, device::Stream& stream);
 void linear_reference(const LinearArgs& args);

@@ -20,8 +20,8 @@ inline constexpr int kStageRowUnits = kStageRowBytes / 16;
 
 template <typename X, typename W>
 struct Fragments {
-  static constexpr int kXUnitsPerWUnit = sizeof(X) / sizeof(W);  // 1, or 2 with fp8 weights
-  static constexpr int kSteps = 2 * kXUnitsPerWUnit;             // k16 products in a weight unit
+  static constexpr int kXUnitsPerWUnit = sizeof(X) / sizeof(W);  // 2 where fp8 weights are widened
+  static constexpr int kSteps = 2 * kXUnitsPerWUnit;             // products in a weight unit
   static constexpr int kStageXUnits = kStageRowUnits * kXUnitsPerWUnit;
   static constexpr int kStageIn = kStageRowBytes / sizeof(W);  // elements of `in`
 
@@ -82,6 +82,19 @@ __device__ inline void multiply_add<__half>(float (&sums)[4], const uint32_t (&w
 #endif
 }
 
+// 32 codes of each: in bytes, the fragments lie as those of 16 elements of 16 bits.
+template <>
+__device__ inline void multiply_add<__nv_fp8_e4m3>(float (&sums)[4], const uint32_t (&w)[4],
+                                                   uint32_t x0, uint32_t x1) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  asm volatile(
+      "mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3]), "r"(x0), "r"(x1));
+#endif
+}
+
 // Two neighbouring fp8 of four (0: the lower two) as two X, exactly.
 template <typename X, int kHalf>
 __device__ inline uint32_t widen_pair(uint32_t four) {
@@ -114,7 +127,7 @@ __device__ inline void multiply_units(
 #pragma unroll
   for (int step = 0; step < Fragments<X, W>::kSteps; ++step) {
     uint32_t w[4];
-    if constexpr (sizeof(W) == 2) {
+    if constexpr (sizeof(W) == sizeof(X)) {
       w[0] = lows[2 * step];
       w[1] = highs[2 * step];
       w[2] = lows[2 * step + 1];

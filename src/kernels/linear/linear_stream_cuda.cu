@@ -21,7 +21,7 @@ using Shape = StreamShape<X, W, kRowTiles, kRowWarps, kColumns, kStages>;
 
 template <typename X, typename W>
 void run_tokens(const LinearTask& task, const CudaQueue& queue) {
-  if constexpr (sizeof(W) == 2) {
+  if constexpr (sizeof(W) == sizeof(X)) {
     if (task.num_tokens <= 8) {
       return run<Shape<X, W, 1, 1, 1, 6>, Shape<X, W, 1, 1, 1, 10>>(task, queue);
     }
@@ -49,9 +49,14 @@ void run_tokens(const LinearTask& task, const CudaQueue& queue) {
 }  // namespace
 
 bool fits_linear_stream(const LinearTask& task, const CudaQueue& queue) {
+  const bool is_f8 = task.w_type == Element::kF8E4M3;
+  const bool is_wide = task.x_type == Element::kBF16 || task.x_type == Element::kF16;
+  // linear_tiles has no quantized x, and with batch_invariant either must do.
+  const bool is_quantized = is_f8 && task.x_type == Element::kF8E4M3 && !task.batch_invariant &&
+                            task.num_tokens <= kMaxStreamTokens;
   const bool has_types =
-      (task.x_type == Element::kBF16 || task.x_type == Element::kF16) &&
-      (task.w_type == task.x_type || (task.w_type == Element::kF8E4M3 && queue.architecture >= 89));
+      (is_wide && (task.w_type == task.x_type || (is_f8 && queue.architecture >= 89))) ||
+      (is_quantized && queue.architecture >= 89);
   return queue.architecture >= 80 && has_types &&
          has_units(task.x, task.in, bytes_of(task.x_type)) &&
          has_units(task.w, task.in, bytes_of(task.w_type));
@@ -59,6 +64,9 @@ bool fits_linear_stream(const LinearTask& task, const CudaQueue& queue) {
 
 void linear_stream(const LinearTask& task, const CudaQueue& queue) {
   const bool is_f8 = task.w_type == Element::kF8E4M3;
+  if (task.x_type == Element::kF8E4M3) {
+    return run_tokens<__nv_fp8_e4m3, __nv_fp8_e4m3>(task, queue);
+  }
   if (task.x_type == Element::kBF16) {
     return is_f8 ? run_tokens<__nv_bfloat16, __nv_fp8_e4m3>(task, queue)
                  : run_tokens<__nv_bfloat16, __nv_bfloat16>(task, queue);
