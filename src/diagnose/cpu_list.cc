@@ -14,7 +14,7 @@ std::optional<std::set<std::int64_t>> parse_cpu_list(std::string_view text) {
     text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
     const char* const end = part.data() + part.size();
     std::int64_t first = 0;
-    auto read = std::from_chars(part.data(), end, first);
+    auto read = std::from_chars(part.data(), part.data() + part.size(), first);
     std::int64_t last = first;
     if (read.ec == std::errc{} && read.ptr != end && *read.ptr == '-') {
       read = std::from_chars(read.ptr + 1, end, last);

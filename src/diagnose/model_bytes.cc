@@ -18,14 +18,12 @@ ModelBytes model_bytes(const spec::ModelSpec& spec, std::string name) {
   const std::int64_t rest = 2 * (total - matrices);
   constexpr std::int64_t kGroup = 128;
   constexpr std::int64_t kScaleBytes = 4;
-  constexpr double kGroupBytes = 2.5;  // a scale in 16 bits, a zero point in 4
+  constexpr std::int64_t kTwoGroupsBytes = 5;  // each has a scale in 16 bits, a zero point in 4
   ModelBytes bytes;
   bytes.name = std::move(name);
   bytes.weights_16_bit = 2 * total;
   bytes.weights_8_bit = matrices + outputs * kScaleBytes + rest;
-  bytes.weights_4_bit =
-      matrices / 2 + rest +
-      static_cast<std::int64_t>(static_cast<double>(matrices / kGroup) * kGroupBytes);
+  bytes.weights_4_bit = matrices / 2 + matrices / (2 * kGroup) * kTwoGroupsBytes + rest;
   bytes.parameters_per_token = spec.tied_embeddings ? total : total - table;
   bytes.read_per_token = 2 * bytes.parameters_per_token;
   bytes.kv_per_token_16_bit = 2 * spec.kv_values_per_token();

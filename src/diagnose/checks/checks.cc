@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace fathom::diagnose {
 
@@ -16,12 +17,14 @@ std::span<const Theme* const> themes() {
 }
 
 Findings check(const CheckInput& input) {
-  Findings findings;
-  for (const Theme* const theme : themes()) theme->check(input, findings);
-  std::ranges::stable_sort(findings, [](const Finding& a, const Finding& b) {
-    return static_cast<int>(a.severity) > static_cast<int>(b.severity);
-  });
-  return findings;
+  Findings found;
+  for (const Theme* const theme : themes()) theme->check(input, found);
+  Findings sorted;
+  for (const Severity severity : {Severity::kError, Severity::kWarning, Severity::kInfo}) {
+    std::ranges::copy_if(found, std::back_inserter(sorted),
+                         [&](const Finding& finding) { return finding.severity == severity; });
+  }
+  return sorted;
 }
 
 }  // namespace fathom::diagnose

@@ -21,6 +21,12 @@ using base::ErrorCode;
 using base::fail;
 using base::Result;
 
+// As other readers of JSON, too; and sums of a few such numbers do not overflow.
+constexpr std::int64_t kMaxNumber = std::int64_t{1} << 53;
+constexpr std::size_t kMaxElements = 4096;
+// Pairs are looked at.
+constexpr std::size_t kMaxGpus = 64;
+
 template <typename T>
 concept Struct = requires(T& facts) { visit_fields(facts, [](const char*, auto&) {}); };
 
@@ -89,6 +95,9 @@ class Reader {
   template <typename T>
   void read_array(const json::value& value, std::vector<T>& field) {
     if (!value.is_array()) return refuse("is not an array");
+    if (value.get_array().size() > kMaxElements) {
+      return refuse(fmt::format("has more than {} elements", kMaxElements));
+    }
     const std::size_t place_size = place_.size();
     for (const json::value& each : value.get_array()) {
       place_ += fmt::format("[{}]", field.size());
@@ -136,7 +145,9 @@ class Reader {
   void read_scalar(const json::value& value, std::int64_t& field) {
     json::error_code code;
     field = value.to_number<std::int64_t>(code);
-    if (code) refuse("is not a whole number of 64 bits");
+    if (code || field > kMaxNumber || field < -kMaxNumber) {
+      refuse("is not a whole number of at most 53 bits");
+    }
   }
 
   std::string_view where_;
@@ -176,6 +187,10 @@ Result<Facts> facts_from_json(std::string_view text, std::string_view where) {
   Reader reader(where);
   reader.read(value, facts);
   if (reader.error()) return *reader.error();
+  if (facts.gpus.size() > kMaxGpus) {
+    return fail(ErrorCode::kInvalidArgument, where,
+                "{} GPUs are more than the {} that are looked at", facts.gpus.size(), kMaxGpus);
+  }
   return facts;
 }
 

@@ -15,7 +15,7 @@ namespace fathom::diagnose {
 boost::json::object json_of(const Facts& facts);
 
 // Fields may be missing, which is as null. An error names the field: one that nobody knows, or of
-// another type. Any values of the right types are accepted.
+// another type; more than 4096 elements of an array or 64 GPUs; whole numbers beyond 2^53.
 base::Result<Facts> facts_from_json(std::string_view text, std::string_view where);
 
 // One fact for people: its place, "gpus[0].pcie.width", and its value or "not supported".

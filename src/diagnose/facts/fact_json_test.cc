@@ -44,6 +44,11 @@ TEST(FactJson, RefusesWhatIsNotFactsByItsPlace) {
   EXPECT_THAT(refused(R"({"gpus": {}})"), testing::HasSubstr("gpus is not an array"));
   EXPECT_THAT(refused(R"({"gpus": [{"index": 1.5}]})"), testing::HasSubstr("gpus[0].index"));
   EXPECT_THAT(refused(R"({"gpus": [{"index": null}]})"), testing::HasSubstr("gpus[0].index"));
+  EXPECT_THAT(refused(R"({"gpus": [{"index": 9223372036854775807}]})"),
+              testing::HasSubstr("53 bits"));
+  std::string many = R"({"gpus": [{"index": 0})";
+  for (int i = 0; i < 64; ++i) many += R"(, {"index": 0})";
+  EXPECT_THAT(refused((many + "]}").c_str()), testing::HasSubstr("65 GPUs"));
   EXPECT_THAT(refused("{"), testing::HasSubstr("not valid JSON"));
 }
 

@@ -20,8 +20,6 @@
 namespace fathom::diagnose {
 namespace {
 
-using base::Result;
-
 struct OpenDevice {
   std::unique_ptr<device::Device> device;
   std::optional<std::int64_t> gpu;  // NVML's index
@@ -92,7 +90,7 @@ void measure_pairs(const std::vector<OpenDevice>& devices, MeasuredFacts& measur
           measure_peer_copy(*from.device, *to.device, kBytes).value_or(PeerCopyFacts{});
       copy.gpu_a = *from.gpu;
       copy.gpu_b = *to.gpu;
-      measured.peer_copies.push_back(std::move(copy));
+      measured.peer_copies.push_back(copy);
     }
   }
 }

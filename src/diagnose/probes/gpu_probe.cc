@@ -15,7 +15,6 @@
 namespace fathom::diagnose {
 namespace {
 
-constexpr unsigned int kMaxGpus = 64;
 constexpr unsigned int kMaxNvLinks = 36;
 constexpr std::int64_t kMaxBytes = std::int64_t{1} << 50;
 constexpr std::int64_t kMaxCount = std::numeric_limits<std::int64_t>::max() / 64;
