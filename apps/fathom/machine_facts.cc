@@ -47,7 +47,7 @@ diagnose::Facts machine_facts(const std::optional<NamedModel>& model) {
     facts.build.cuda_architectures = build.architectures;
   }
   facts.host = diagnose::probe_host(question);
-  diagnose::GpuReport gpus = diagnose::probe_gpus(diagnose::SystemFiles("/"));
+  diagnose::GpuReport gpus = diagnose::probe_gpus(base::SystemFiles("/"));
   facts.driver = std::move(gpus.driver);
   facts.gpus = std::move(gpus.gpus);
   facts.links = std::move(gpus.links);
@@ -55,7 +55,7 @@ diagnose::Facts machine_facts(const std::optional<NamedModel>& model) {
 }
 
 void read_gpu_errors_again(diagnose::Facts& facts) {
-  diagnose::GpuReport now = diagnose::probe_gpus(diagnose::SystemFiles("/"));
+  diagnose::GpuReport now = diagnose::probe_gpus(base::SystemFiles("/"));
   if (now.gpus.size() != facts.gpus.size()) {
     // One fell off, or the driver hangs: what is there now says so.
     facts.driver = std::move(now.driver);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/cgroup.h"
 #include "base/thread_pool.h"
 #include "device/cpu_device.h"
 
@@ -29,17 +30,11 @@ std::string value_of(const std::filesystem::path& path, std::string_view key) {
 }
 
 double memory_gib() {
-  constexpr double kKibPerGib = 1 << 20;
-  double total = 0;
-  const std::string line = value_of("/proc/meminfo", "MemTotal");
-  if (!line.empty()) total = std::strtod(line.c_str(), nullptr) / kKibPerGib;
-  // A control group's limit; "max" is no number.
-  double limit_bytes = 0;
-  std::ifstream limit("/sys/fs/cgroup/memory.max");
-  if (limit >> limit_bytes && limit_bytes > 0) {
-    total = std::min(total, limit_bytes / (kKibPerGib * 1024));
-  }
-  return total;
+  constexpr double kGib = 1 << 30;
+  const base::SystemFiles files("/");
+  const std::int64_t total = files.kibibytes_after("/proc/meminfo", "MemTotal:").value_or(0);
+  const std::int64_t limit = base::cgroup_memory(files).limit_bytes.value_or(base::kUnlimited);
+  return static_cast<double>(limit == base::kUnlimited ? total : std::min(total, limit)) / kGib;
 }
 
 }  // namespace

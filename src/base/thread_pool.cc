@@ -6,8 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <string>
+#include "base/cgroup.h"
 
 namespace fathom::base {
 namespace {
@@ -23,14 +22,10 @@ void pause_core() {
 #endif
 }
 
-// The quota of cgroup v2 in whole cores; 0: none.
+// The control group's quota in whole cores; 0: none.
 int cgroup_cores() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 0;
-  const double cores = std::strtod(quota.c_str(), nullptr) / period;
-  return std::max(1, static_cast<int>(cores));
+  const double quota = cgroup_cpu(SystemFiles("/")).quota_cpus.value_or(kUnlimited);
+  return quota == kUnlimited ? 0 : std::max(1, static_cast<int>(quota));
 }
 
 std::vector<int> allowed_cores() {

@@ -8,8 +8,11 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <fstream>
+#include <optional>
 #include <string>
+#include <string_view>
+
+#include "base/cgroup.h"
 
 namespace fathom::device {
 namespace {
@@ -36,35 +39,27 @@ class CpuStream final : public Stream {
   CpuDevice& device_;
 };
 
-// A line of /proc/meminfo in bytes, by the format of its text; 0 if the kernel does not say.
-std::size_t memory_line_bytes(const char* format) {
-  std::ifstream file("/proc/meminfo");
-  std::string line;
-  while (std::getline(file, line)) {
-    unsigned long long kibibytes = 0;
-    if (std::sscanf(line.c_str(), format, &kibibytes) == 1) {
-      return static_cast<std::size_t>(kibibytes) << 10;
-    }
-  }
-  return 0;
+// A line of /proc/meminfo in bytes; 0 if the kernel does not say.
+std::size_t memory_line_bytes(std::string_view key) {
+  return static_cast<std::size_t>(
+      base::SystemFiles("/").kibibytes_after("/proc/meminfo", key).value_or(0));
 }
 
-// What is left under the cgroup's limit; 0: no limit.
-std::size_t cgroup_available_bytes() {
-  std::ifstream max_file("/sys/fs/cgroup/memory.max");
-  std::ifstream current_file("/sys/fs/cgroup/memory.current");
-  unsigned long long max_bytes = 0;
-  unsigned long long current_bytes = 0;
-  if (!(max_file >> max_bytes) || !(current_file >> current_bytes)) return 0;
-  return max_bytes > current_bytes ? static_cast<std::size_t>(max_bytes - current_bytes) : 1;
+// What is left under the control group's limit; nothing: no limit.
+std::optional<std::size_t> cgroup_available_bytes() {
+  const base::CgroupMemory group = base::cgroup_memory(base::SystemFiles("/"));
+  const std::int64_t limit = group.limit_bytes.value_or(base::kUnlimited);
+  if (limit == base::kUnlimited || !group.used_bytes) return std::nullopt;
+  const std::int64_t held = *group.used_bytes - group.inactive_file_bytes.value_or(0);
+  return static_cast<std::size_t>(std::max<std::int64_t>(limit - held, 1));
 }
 
 // What can still be taken without swapping, in this control group; 0 if nobody says.
 std::size_t available_bytes() {
-  const std::size_t available = memory_line_bytes("MemAvailable: %llu kB");
-  const std::size_t limited = cgroup_available_bytes();
-  if (limited == 0 || available == 0) return std::max(limited, available);
-  return std::min(available, limited);
+  const std::size_t available = memory_line_bytes("MemAvailable:");
+  const std::optional<std::size_t> limited = cgroup_available_bytes();
+  if (!limited) return available;
+  return available == 0 ? *limited : std::min(available, *limited);
 }
 
 // Makes the kernel back every page now. Kernels before 5.14 cannot be asked: there each is touched.
@@ -129,9 +124,9 @@ bool CpuDevice::supports(tensor::DType dtype) const {
 }
 
 MemoryStatus CpuDevice::memory() const {
-  const std::size_t total = memory_line_bytes("MemTotal: %llu kB");
+  const std::size_t total = memory_line_bytes("MemTotal:");
   return {.total_bytes = total,
-          .used_bytes = total - std::min(total, memory_line_bytes("MemAvailable: %llu kB")),
+          .used_bytes = total - std::min(total, memory_line_bytes("MemAvailable:")),
           .available_bytes = available_bytes(),
           .allocated_bytes = allocated_bytes_};
 }

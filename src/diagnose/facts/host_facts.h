@@ -6,12 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "base/cgroup.h"
 #include "diagnose/facts/field_visitor.h"
 
 namespace fathom::diagnose {
 
 // In limits: there is none.
-inline constexpr std::int64_t kUnlimited = -1;
+using base::kUnlimited;
 
 // A process and how much it holds of what was asked about.
 struct ProcessFacts {

@@ -27,7 +27,7 @@ std::string fixed_text(const std::array<char, size>& text) {
 using ProcessLister = decltype(NvmlApi::compute_processes);
 
 // A process may both compute and draw: it is listed once.
-void add_processes(const NvmlReader& reader, const SystemFiles& files, ProcessLister list,
+void add_processes(const NvmlReader& reader, const base::SystemFiles& files, ProcessLister list,
                    std::optional<std::vector<ProcessFacts>>& processes) {
   std::array<nvml::ProcessInfo, 256> found{};
   unsigned int count = found.size();
@@ -44,7 +44,7 @@ void add_processes(const NvmlReader& reader, const SystemFiles& files, ProcessLi
   }
 }
 
-GpuMemoryFacts memory_of(const NvmlReader& reader, const SystemFiles& files) {
+GpuMemoryFacts memory_of(const NvmlReader& reader, const base::SystemFiles& files) {
   const NvmlApi& api = reader.api();
   GpuMemoryFacts memory;
   nvml::Memory bytes{};
@@ -194,7 +194,7 @@ void read_modes(const NvmlReader& reader, GpuFacts& gpu) {
   if (mode == 2) gpu.compute_mode = "prohibited";
 }
 
-void read_place(const SystemFiles& files, GpuFacts& gpu) {
+void read_place(const base::SystemFiles& files, GpuFacts& gpu) {
   if (!gpu.pci_bus_id) return;
   const std::string folder = "/sys/bus/pci/devices/" + short_pci_address(*gpu.pci_bus_id) + ".0";
   const auto node = files.number(folder + "/numa_node");
@@ -204,7 +204,7 @@ void read_place(const SystemFiles& files, GpuFacts& gpu) {
 
 }  // namespace
 
-GpuFacts probe_gpu(const NvmlReader& reader, const SystemFiles& files, std::int64_t index) {
+GpuFacts probe_gpu(const NvmlReader& reader, const base::SystemFiles& files, std::int64_t index) {
   const NvmlApi& api = reader.api();
   GpuFacts gpu{.index = index};
   gpu.name = reader.text(api.name);

@@ -41,7 +41,7 @@ std::vector<std::string> own_environment() {
 }
 
 HostFacts probe_host(const HostQuestion& question) {
-  const SystemFiles files(question.root);
+  const base::SystemFiles files(question.root);
   HostFacts host;
   host.platform = probe_platform(files, question.environment);
   host.memory = probe_memory(files);

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/system_files.h"
 #include "diagnose/facts/facts.h"
-#include "diagnose/probes/system_files.h"
 
 namespace fathom::diagnose {
 
@@ -34,14 +34,16 @@ std::vector<std::string> own_environment();
 HostFacts probe_host(const HostQuestion& question);
 
 // The parts of it.
-PlatformFacts probe_platform(const SystemFiles& files, const std::vector<std::string>& environment);
-MemoryFacts probe_memory(const SystemFiles& files);
-ProcessorFacts probe_processor(const SystemFiles& files);
-LimitFacts probe_limits(const SystemFiles& files);
-StorageFacts probe_storage(const SystemFiles& files, const StorageQuestion& question);
+PlatformFacts probe_platform(const base::SystemFiles& files,
+                             const std::vector<std::string>& environment);
+MemoryFacts probe_memory(const base::SystemFiles& files);
+ProcessorFacts probe_processor(const base::SystemFiles& files);
+LimitFacts probe_limits(const base::SystemFiles& files);
+StorageFacts probe_storage(const base::SystemFiles& files, const StorageQuestion& question);
 
 // Xids of the kernel's log by PCI address "0000:1b:00"; nothing if the log cannot be read.
-std::optional<std::map<std::string, std::vector<XidFacts>>> probe_xids(const SystemFiles& files);
+std::optional<std::map<std::string, std::vector<XidFacts>>> probe_xids(
+    const base::SystemFiles& files);
 // "00000000:1B:00.0" as "0000:1b:00"; as it is if it has another form.
 std::string short_pci_address(const std::string& bus_id);
 

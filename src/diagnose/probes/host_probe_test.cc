@@ -3,37 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 
-#include "diagnose/probes/cgroup.h"
+#include "base/fake_root_test_data.h"
 
 namespace fathom::diagnose {
 namespace {
 
-// A folder that is a machine's root, gone with the test.
-class FakeRoot {
- public:
-  FakeRoot() {
-    std::string name = std::filesystem::temp_directory_path() / "fathom-root-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~FakeRoot() { std::filesystem::remove_all(path_); }
-  FakeRoot(const FakeRoot&) = delete;
-  FakeRoot& operator=(const FakeRoot&) = delete;
-
-  void write(const std::string& name, const std::string& content) {
-    const std::filesystem::path file = path_ / name.substr(1);
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << content;
-  }
-  const std::filesystem::path& path() const { return path_; }
-  SystemFiles files() const { return SystemFiles(path_); }
-
- private:
-  std::filesystem::path path_;
-};
+using base::FakeRoot;
 
 TEST(HostProbe, OfAnEmptyRootKnowsNothing) {
   const FakeRoot root;
@@ -87,38 +64,6 @@ TEST(HostProbe, ReadsMemoryAndSwap) {
   EXPECT_EQ(memory.swap_users->front().name, "java");
   EXPECT_DOUBLE_EQ(*memory.pressure_percent, 12.5);
   EXPECT_EQ(memory.transparent_huge_pages, "never");
-}
-
-TEST(Cgroup, TakesTheLeastLimitOfVersion2) {
-  FakeRoot root;
-  root.write("/sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
-  root.write("/proc/self/cgroup", "0::/a.slice/b.scope\n");
-  root.write("/sys/fs/cgroup/a.slice/memory.max", "1000\n");
-  root.write("/sys/fs/cgroup/a.slice/memory.current", "900\n");
-  root.write("/sys/fs/cgroup/a.slice/b.scope/memory.max", "max\n");
-  root.write("/sys/fs/cgroup/a.slice/b.scope/memory.events", "low 0\noom 4\noom_kill 3\n");
-  root.write("/sys/fs/cgroup/a.slice/b.scope/cpu.max", "150000 100000\n");
-  root.write("/sys/fs/cgroup/a.slice/b.scope/cpu.stat", "nr_periods 9\nnr_throttled 5\n");
-  const CgroupMemory memory = cgroup_memory(root.files());
-  EXPECT_EQ(memory.limit_bytes, 1000);
-  EXPECT_EQ(memory.used_bytes, 900);
-  EXPECT_EQ(memory.oom_kills, 3);
-  EXPECT_DOUBLE_EQ(*cgroup_cpu(root.files()).quota_cpus, 1.5);
-  EXPECT_EQ(cgroup_cpu(root.files()).throttled_periods, 5);
-}
-
-TEST(Cgroup, ReadsVersion1) {
-  FakeRoot root;
-  root.write("/proc/self/cgroup", "4:memory:/gone/on/the/host\n3:cpu,cpuacct:/\n");
-  root.write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
-  root.write("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "200000\n");
-  root.write("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
-  EXPECT_EQ(cgroup_memory(root.files()).limit_bytes, kUnlimited);
-  EXPECT_DOUBLE_EQ(*cgroup_cpu(root.files()).quota_cpus, 2);
-  root.write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "4096\n");
-  root.write("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
-  EXPECT_EQ(cgroup_memory(root.files()).limit_bytes, 4096);
-  EXPECT_DOUBLE_EQ(*cgroup_cpu(root.files()).quota_cpus, kUnlimited);
 }
 
 TEST(HostProbe, KnowsPlatforms) {

@@ -47,11 +47,12 @@ std::string short_pci_address(const std::string& bus_id) {
   return address;
 }
 
-std::optional<std::map<std::string, std::vector<XidFacts>>> probe_xids(const SystemFiles& files) {
+std::optional<std::map<std::string, std::vector<XidFacts>>> probe_xids(
+    const base::SystemFiles& files) {
   const auto log = read_log(files.at("/dev/kmsg"));
   if (!log) return std::nullopt;
   std::map<std::string, std::vector<XidFacts>> xids;
-  for (const std::string& line : lines_of(*log)) {
+  for (const std::string& line : base::lines_of(*log)) {
     const std::size_t mark = line.find(kMark);
     if (mark == std::string::npos) continue;
     const std::size_t start = mark + kMark.size();

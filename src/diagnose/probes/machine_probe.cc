@@ -117,7 +117,7 @@ LinkFacts link_of(const NvmlApi& api, const std::vector<nvml::Device>& devices,
   return link;
 }
 
-void add_xids(const SystemFiles& files, std::vector<GpuFacts>& gpus) {
+void add_xids(const base::SystemFiles& files, std::vector<GpuFacts>& gpus) {
   const auto xids = probe_xids(files);
   if (!xids) return;
   for (GpuFacts& gpu : gpus) {
@@ -127,7 +127,7 @@ void add_xids(const SystemFiles& files, std::vector<GpuFacts>& gpus) {
   }
 }
 
-GpuReport report_of(const SystemFiles& files, const NvmlLoader& load) {
+GpuReport report_of(const base::SystemFiles& files, const NvmlLoader& load) {
   GpuReport report;
   const auto session = NvmlSession::open(load);
   if (!session) {
@@ -208,7 +208,7 @@ std::string NvmlSession::text_of(nvml::Status status) const {
   return text == nullptr ? fmt::format("NVML error {}", status) : printable(text);
 }
 
-GpuReport probe_gpus(const SystemFiles& files, const NvmlLoader& load,
+GpuReport probe_gpus(const base::SystemFiles& files, const NvmlLoader& load,
                      std::chrono::milliseconds timeout) {
   auto report = run_with_deadline([files, load] { return report_of(files, load); }, timeout);
   if (report) return *std::move(report);

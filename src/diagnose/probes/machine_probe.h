@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/system_files.h"
 #include "diagnose/facts/facts.h"
 #include "diagnose/probes/nvml_api.h"
-#include "diagnose/probes/system_files.h"
 
 namespace fathom::diagnose {
 
@@ -23,7 +23,7 @@ using NvmlLoader = std::function<base::Result<NvmlApi>()>;
 // Values that NVML cannot give, or that cannot be true, stay without a value. Gives up when the
 // driver does not answer within `timeout`; the thread that waits for it is left behind. Takes under
 // a second for a machine of eight GPUs.
-GpuReport probe_gpus(const SystemFiles& files, const NvmlLoader& load = load_nvml,
+GpuReport probe_gpus(const base::SystemFiles& files, const NvmlLoader& load = load_nvml,
                      std::chrono::milliseconds timeout = std::chrono::seconds(20));
 
 // NVML kept open, to read the same GPU again and again. One thread.

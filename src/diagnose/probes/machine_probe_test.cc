@@ -79,7 +79,8 @@ NvmlApi good_api() {
 }
 
 GpuReport report_of(const NvmlApi& api) {
-  return probe_gpus(SystemFiles("/nowhere"), [api]() -> base::Result<NvmlApi> { return api; });
+  return probe_gpus(base::SystemFiles("/nowhere"),
+                    [api]() -> base::Result<NvmlApi> { return api; });
 }
 
 TEST(MachineProbe, ReadsWhatNvmlSays) {
@@ -189,7 +190,7 @@ TEST(MachineProbe, SaysWhatIsWrong) {
   const GpuReport report = report_of(api);
   EXPECT_FALSE(report.gpus.at(0).problem);
   EXPECT_EQ(report.gpus.at(1).problem, "bad ?[31m thing");
-  const GpuReport none = probe_gpus(SystemFiles("/"), []() -> base::Result<NvmlApi> {
+  const GpuReport none = probe_gpus(base::SystemFiles("/"), []() -> base::Result<NvmlApi> {
     return base::fail(base::ErrorCode::kNotFound, "x", "no such file");
   });
   EXPECT_EQ(none.driver.problem, nvml_problem::kNoLibrary);
@@ -204,7 +205,7 @@ TEST(MachineProbe, DoesNotWaitForADriverThatHangs) {
   };
   const auto start = std::chrono::steady_clock::now();
   const GpuReport report = probe_gpus(
-      SystemFiles("/"), [api]() -> base::Result<NvmlApi> { return api; },
+      base::SystemFiles("/"), [api]() -> base::Result<NvmlApi> { return api; },
       std::chrono::milliseconds(50));
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
   EXPECT_EQ(report.driver.problem, nvml_problem::kHangs);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "diagnose/probes/cgroup.h"
+#include "base/cgroup.h"
 #include "diagnose/probes/host_probe.h"
 
 namespace fathom::diagnose {
@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::size_t kSwapUsers = 5;
 
-std::optional<std::vector<ProcessFacts>> swap_users(const SystemFiles& files) {
+std::optional<std::vector<ProcessFacts>> swap_users(const base::SystemFiles& files) {
   const auto names = files.names("/proc");
   if (!names) return std::nullopt;
   std::vector<ProcessFacts> users;
   for (const std::string& name : *names) {
-    const auto pid = whole_number(name);
+    const auto pid = base::whole_number(name);
     if (!pid) continue;
     const auto bytes = files.kibibytes_after("/proc/" + name + "/status", "VmSwap:");
     if (bytes.value_or(0) <= 0) continue;
@@ -30,13 +30,13 @@ std::optional<std::vector<ProcessFacts>> swap_users(const SystemFiles& files) {
 }
 
 // "some avg10=0.12 avg60=..."
-std::optional<double> pressure_percent(const SystemFiles& files) {
+std::optional<double> pressure_percent(const base::SystemFiles& files) {
   const auto text = files.text("/proc/pressure/memory");
   if (!text) return std::nullopt;
-  for (const std::string& line : lines_of(*text)) {
-    const std::vector<std::string> words = words_of(line);
+  for (const std::string& line : base::lines_of(*text)) {
+    const std::vector<std::string> words = base::words_of(line);
     if (words.size() > 1 && words[0] == "some" && words[1].starts_with("avg10=")) {
-      return decimal_number(words[1].substr(6));
+      return base::decimal_number(words[1].substr(6));
     }
   }
   return std::nullopt;
@@ -53,7 +53,7 @@ std::optional<std::string> chosen(const std::optional<std::string>& text) {
 
 }  // namespace
 
-MemoryFacts probe_memory(const SystemFiles& files) {
+MemoryFacts probe_memory(const base::SystemFiles& files) {
   MemoryFacts memory;
   const char* const info = "/proc/meminfo";
   memory.total_bytes = files.kibibytes_after(info, "MemTotal:");
@@ -65,7 +65,7 @@ MemoryFacts probe_memory(const SystemFiles& files) {
   }
   memory.swap_users = swap_users(files);
   memory.pressure_percent = pressure_percent(files);
-  const CgroupMemory group = cgroup_memory(files);
+  const base::CgroupMemory group = base::cgroup_memory(files);
   memory.cgroup_limit_bytes = group.limit_bytes;
   memory.cgroup_used_bytes = group.used_bytes;
   memory.cgroup_oom_kills = group.oom_kills;

@@ -13,7 +13,8 @@ bool has_variable(const std::vector<std::string>& environment, std::string_view 
                              [&](const std::string& each) { return each.starts_with(start); });
 }
 
-std::string container_of(const SystemFiles& files, const std::vector<std::string>& environment) {
+std::string container_of(const base::SystemFiles& files,
+                         const std::vector<std::string>& environment) {
   if (has_variable(environment, "KUBERNETES_SERVICE_HOST=")) return "kubernetes";
   if (files.exists("/run/.containerenv")) return "podman";
   if (files.exists("/.dockerenv")) return "docker";
@@ -26,7 +27,7 @@ std::string container_of(const SystemFiles& files, const std::vector<std::string
   return has_variable(environment, "container=lxc") ? "lxc" : "none";
 }
 
-std::optional<std::string> jetson_model(const SystemFiles& files) {
+std::optional<std::string> jetson_model(const base::SystemFiles& files) {
   auto model = files.text("/proc/device-tree/model");
   if (model && model->find("Jetson") != std::string::npos) {
     while (!model->empty() && model->back() == '\0') model->pop_back();
@@ -36,7 +37,7 @@ std::optional<std::string> jetson_model(const SystemFiles& files) {
   return std::nullopt;
 }
 
-std::optional<std::int64_t> count_pci_devices(const SystemFiles& files) {
+std::optional<std::int64_t> count_pci_devices(const base::SystemFiles& files) {
   const auto names = files.names("/sys/bus/pci/devices");
   if (!names) return std::nullopt;
   return std::ranges::count_if(*names, [&](const std::string& name) {
@@ -47,7 +48,7 @@ std::optional<std::int64_t> count_pci_devices(const SystemFiles& files) {
   });
 }
 
-std::optional<std::int64_t> count_device_nodes(const SystemFiles& files) {
+std::optional<std::int64_t> count_device_nodes(const base::SystemFiles& files) {
   const auto names = files.names("/dev");
   if (!names) return std::nullopt;
   return std::ranges::count_if(*names, [](const std::string& name) {
@@ -59,7 +60,7 @@ std::optional<std::int64_t> count_device_nodes(const SystemFiles& files) {
 
 }  // namespace
 
-PlatformFacts probe_platform(const SystemFiles& files,
+PlatformFacts probe_platform(const base::SystemFiles& files,
                              const std::vector<std::string>& environment) {
   PlatformFacts platform;
   platform.kernel_release = files.text("/proc/sys/kernel/osrelease");

@@ -1,20 +1,20 @@
 // Processors, their clocks, and NUMA nodes.
 #include <algorithm>
 
+#include "base/cgroup.h"
 #include "device/cpu_device.h"
 #include "diagnose/cpu_list.h"
-#include "diagnose/probes/cgroup.h"
 #include "diagnose/probes/host_probe.h"
 
 namespace fathom::diagnose {
 namespace {
 
 // The value of the first "key : value" line.
-std::optional<std::string> value_after(const SystemFiles& files, std::string_view path,
+std::optional<std::string> value_after(const base::SystemFiles& files, std::string_view path,
                                        std::string_view key) {
   const auto text = files.text(path);
   if (!text) return std::nullopt;
-  for (const std::string& line : lines_of(*text)) {
+  for (const std::string& line : base::lines_of(*text)) {
     if (!line.starts_with(key)) continue;
     const std::size_t colon = line.find(':');
     if (colon == std::string::npos) continue;
@@ -24,14 +24,15 @@ std::optional<std::string> value_after(const SystemFiles& files, std::string_vie
   return std::nullopt;
 }
 
-std::optional<std::vector<NumaNodeFacts>> numa_nodes(const SystemFiles& files) {
+std::optional<std::vector<NumaNodeFacts>> numa_nodes(const base::SystemFiles& files) {
   const std::string folder = "/sys/devices/system/node/";
   const auto names = files.names(folder);
   if (!names) return std::nullopt;
   std::vector<NumaNodeFacts> nodes;
   for (const std::string& name : *names) {
-    const auto number =
-        name.starts_with("node") ? whole_number(std::string_view(name).substr(4)) : std::nullopt;
+    const auto number = name.starts_with("node")
+                            ? base::whole_number(std::string_view(name).substr(4))
+                            : std::nullopt;
     if (!number) continue;
     NumaNodeFacts node{.node = *number};
     node.cpus = files.text(folder + name + "/cpulist");
@@ -39,8 +40,8 @@ std::optional<std::vector<NumaNodeFacts>> numa_nodes(const SystemFiles& files) {
     node.memory_free_bytes = files.kibibytes_after(folder + name + "/meminfo", "MemFree:");
     if (const auto text = files.text(folder + name + "/distance")) {
       node.distances.emplace();
-      for (const std::string& word : words_of(*text)) {
-        if (const auto distance = whole_number(word)) node.distances->push_back(*distance);
+      for (const std::string& word : base::words_of(*text)) {
+        if (const auto distance = base::whole_number(word)) node.distances->push_back(*distance);
       }
     }
     nodes.push_back(std::move(node));
@@ -51,7 +52,7 @@ std::optional<std::vector<NumaNodeFacts>> numa_nodes(const SystemFiles& files) {
 
 }  // namespace
 
-ProcessorFacts probe_processor(const SystemFiles& files) {
+ProcessorFacts probe_processor(const base::SystemFiles& files) {
   ProcessorFacts processor;
   processor.model = value_after(files, "/proc/cpuinfo", "model name");
   if (const auto online = files.text("/sys/devices/system/cpu/online")) {
@@ -62,10 +63,10 @@ ProcessorFacts probe_processor(const SystemFiles& files) {
   processor.allowed = value_after(files, "/proc/self/status", "Cpus_allowed_list");
   processor.instruction_set = std::string(device::name(device::usable_isas().back()));
   if (const auto load = files.text("/proc/loadavg")) {
-    const std::vector<std::string> words = words_of(*load);
-    if (!words.empty()) processor.load_1_min = decimal_number(words[0]);
+    const std::vector<std::string> words = base::words_of(*load);
+    if (!words.empty()) processor.load_1_min = base::decimal_number(words[0]);
   }
-  const CgroupCpu group = cgroup_cpu(files);
+  const base::CgroupCpu group = base::cgroup_cpu(files);
   processor.cgroup_quota_cpus = group.quota_cpus;
   processor.cgroup_throttled_periods = group.throttled_periods;
   const std::string frequency = "/sys/devices/system/cpu/cpu0/cpufreq/";
@@ -75,17 +76,19 @@ ProcessorFacts probe_processor(const SystemFiles& files) {
   return processor;
 }
 
-LimitFacts probe_limits(const SystemFiles& files) {
+LimitFacts probe_limits(const base::SystemFiles& files) {
   LimitFacts limits;
   const auto text = files.text("/proc/self/limits");
   if (!text) return limits;
   // "Max open files            1024                 1048576              files"
   const auto limit = [](const std::string& line, std::string_view name, std::size_t column) {
-    const std::vector<std::string> words = words_of(std::string_view(line).substr(name.size()));
+    const std::vector<std::string> words =
+        base::words_of(std::string_view(line).substr(name.size()));
     if (words.size() <= column) return std::optional<std::int64_t>();
-    return words[column] == "unlimited" ? std::optional(kUnlimited) : whole_number(words[column]);
+    return words[column] == "unlimited" ? std::optional(kUnlimited)
+                                        : base::whole_number(words[column]);
   };
-  for (const std::string& line : lines_of(*text)) {
+  for (const std::string& line : base::lines_of(*text)) {
     if (line.starts_with("Max open files")) {
       limits.open_files = limit(line, "Max open files", 0);
       limits.open_files_hard = limit(line, "Max open files", 1);

@@ -40,12 +40,12 @@ bool is_below(const std::string& path, const std::string& point) {
 }
 
 // "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw"
-std::optional<Mount> mount_of(const SystemFiles& files, const std::string& path) {
+std::optional<Mount> mount_of(const base::SystemFiles& files, const std::string& path) {
   const auto text = files.text("/proc/self/mountinfo");
   if (!text) return std::nullopt;
   std::optional<Mount> found;
-  for (const std::string& line : lines_of(*text)) {
-    const std::vector<std::string> words = words_of(line);
+  for (const std::string& line : base::lines_of(*text)) {
+    const std::vector<std::string> words = base::words_of(line);
     const auto dash = std::ranges::find(words, "-");
     if (words.size() < 6 || words.end() - dash < 3) continue;
     Mount mount{.point = unescaped(words[4]),
@@ -60,9 +60,9 @@ std::optional<Mount> mount_of(const SystemFiles& files, const std::string& path)
   return found;
 }
 
-std::string device_name(const SystemFiles& files, const Mount& mount) {
+std::string device_name(const base::SystemFiles& files, const Mount& mount) {
   if (const auto event = files.text("/sys/dev/block/" + mount.device_number + "/uevent")) {
-    for (const std::string& line : lines_of(*event)) {
+    for (const std::string& line : base::lines_of(*event)) {
       if (line.starts_with("DEVNAME=")) return line.substr(8);
     }
   }
@@ -70,7 +70,7 @@ std::string device_name(const SystemFiles& files, const Mount& mount) {
 }
 
 // A partition's disk: "sda2" is of "sda", "nvme0n1p2" of "nvme0n1".
-std::string disk_of(const SystemFiles& files, std::string name) {
+std::string disk_of(const base::SystemFiles& files, std::string name) {
   const auto is_digit = [](char each) {
     return std::isdigit(static_cast<unsigned char>(each)) != 0;
   };
@@ -81,7 +81,7 @@ std::string disk_of(const SystemFiles& files, std::string name) {
   return name;
 }
 
-std::optional<std::string> disk_kind(const SystemFiles& files, std::string name) {
+std::optional<std::string> disk_kind(const base::SystemFiles& files, std::string name) {
   // Encrypted, logical and RAID volumes stand on others; the first speaks for all.
   for (int depth = 0; depth < 8; ++depth) {
     name = disk_of(files, name);
@@ -101,7 +101,7 @@ std::optional<std::string> disk_kind(const SystemFiles& files, std::string name)
   return *rotates == 0 ? "sata ssd" : "hard disk";
 }
 
-std::optional<std::string> kind_of(const SystemFiles& files, const Mount& mount) {
+std::optional<std::string> kind_of(const base::SystemFiles& files, const Mount& mount) {
   constexpr std::array kNetwork{"nfs",    "nfs4", "cifs", "smb3",       "ceph",
                                 "lustre", "gpfs", "afs",  "fuse.sshfs", "fuse.glusterfs"};
   if (mount.file_system == "tmpfs" || mount.file_system == "ramfs") return "memory";
@@ -117,7 +117,7 @@ std::optional<std::string> kind_of(const SystemFiles& files, const Mount& mount)
 
 }  // namespace
 
-StorageFacts probe_storage(const SystemFiles& files, const StorageQuestion& question) {
+StorageFacts probe_storage(const base::SystemFiles& files, const StorageQuestion& question) {
   StorageFacts storage{.purpose = question.purpose,
                        .path = question.path.string(),
                        .model_files_bytes = question.model_files_bytes};

@@ -1,5 +1,5 @@
 // Reads what is there, and says nothing about what is not.
-#include "diagnose/probes/system_files.h"
+#include "base/system_files.h"
 
 #include <algorithm>
 #include <charconv>
@@ -10,7 +10,7 @@
 #include <sstream>
 #include <system_error>
 
-namespace fathom::diagnose {
+namespace fathom::base {
 
 std::filesystem::path SystemFiles::at(std::string_view path) const {
   while (path.starts_with('/')) path.remove_prefix(1);
@@ -106,4 +106,4 @@ std::optional<double> decimal_number(const std::string& text) {
   return value;
 }
 
-}  // namespace fathom::diagnose
+}  // namespace fathom::base

@@ -4,13 +4,18 @@
 #include <cstdint>
 #include <optional>
 
-#include "diagnose/probes/system_files.h"
+#include "base/system_files.h"
 
-namespace fathom::diagnose {
+namespace fathom::base {
+
+// A limit that is none.
+inline constexpr std::int64_t kUnlimited = -1;
 
 struct CgroupMemory {
   std::optional<std::int64_t> limit_bytes;  // or kUnlimited; the least of all groups
   std::optional<std::int64_t> used_bytes;   // of the group that has this limit
+  // Of these, files that the kernel gives up first.
+  std::optional<std::int64_t> inactive_file_bytes;
   std::optional<std::int64_t> oom_kills;
 };
 CgroupMemory cgroup_memory(const SystemFiles& files);
@@ -21,4 +26,4 @@ struct CgroupCpu {
 };
 CgroupCpu cgroup_cpu(const SystemFiles& files);
 
-}  // namespace fathom::diagnose
+}  // namespace fathom::base

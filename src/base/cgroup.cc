@@ -1,12 +1,10 @@
 // Walks from this process's group to the root.
-#include "diagnose/probes/cgroup.h"
+#include "base/cgroup.h"
 
 #include <string>
 #include <vector>
 
-#include "diagnose/facts/host_facts.h"
-
-namespace fathom::diagnose {
+namespace fathom::base {
 namespace {
 
 // Version 1 writes its largest number, rounded to pages, where there is no limit.
@@ -93,6 +91,8 @@ CgroupMemory cgroup_memory(const SystemFiles& files) {
       memory.limit_bytes = limit;
       memory.used_bytes =
           files.number(folder + (groups.is_v2 ? "/memory.current" : "/memory.usage_in_bytes"));
+      memory.inactive_file_bytes = files.number_after(
+          folder + "/memory.stat", groups.is_v2 ? "inactive_file" : "total_inactive_file");
     }
     if (!memory.oom_kills) {
       memory.oom_kills = files.number_after(
@@ -120,4 +120,4 @@ CgroupCpu cgroup_cpu(const SystemFiles& files) {
   return cpu;
 }
 
-}  // namespace fathom::diagnose
+}  // namespace fathom::base

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fathom::diagnose {
+namespace fathom::base {
 
 class SystemFiles {
  public:
@@ -38,4 +38,4 @@ std::vector<std::string> words_of(std::string_view text);
 std::optional<std::int64_t> whole_number(std::string_view text);
 std::optional<double> decimal_number(const std::string& text);
 
-}  // namespace fathom::diagnose
+}  // namespace fathom::base
