@@ -81,9 +81,9 @@ Result<NamedModel> find_model(const std::string& name_or_folder) {
     model.is_folder = true;
     return model;
   }
-  if (const auto pulled = checkpoint::resolve_model(name_or_folder)) {
-    return read_folder(name_or_folder, *pulled);
-  }
+  const auto pulled = checkpoint::resolve_model(name_or_folder);
+  if (pulled) return read_folder(name_or_folder, *pulled);
+  if (name_or_folder.starts_with('/') || name_or_folder.starts_with('.')) return pulled.error();
   std::string_view shape = name_or_folder;
   for (const auto& [hub_name, hub_shape] : kHubShapes) {
     if (name_or_folder == hub_name) shape = hub_shape;

@@ -2,6 +2,7 @@
 #include "base/system_files.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -26,11 +27,15 @@ std::optional<std::string> SystemFiles::text(std::string_view path) const {
   constexpr std::size_t kMaxBytes = 1 << 20;
   std::ifstream file(at(path), std::ios::binary);
   if (!file) return std::nullopt;
-  std::string content(kMaxBytes, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(kMaxBytes));
-  // Reading a folder opens it and fails here.
-  if (file.bad() || (file.gcount() == 0 && !file.eof())) return std::nullopt;
-  content.resize(static_cast<std::size_t>(file.gcount()));
+  std::string content;
+  std::array<char, 4096> part{};
+  while (content.size() < kMaxBytes) {
+    file.read(part.data(), part.size());
+    content.append(part.data(), static_cast<std::size_t>(file.gcount()));
+    if (!file) break;
+  }
+  // A folder can be opened, but not read.
+  if (file.bad() || (content.empty() && !file.eof())) return std::nullopt;
   while (!content.empty() && (content.back() == '\n' || content.back() == ' ')) content.pop_back();
   return content;
 }
