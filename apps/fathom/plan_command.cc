@@ -177,11 +177,11 @@ void add_demand_options(CLI::App& command, Flags& flags) {
 
 void add_target_options(CLI::App& command, Flags& flags) {
   command.add_option("--qps", flags.requests_per_s, "target: requests a second")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-3, 1e9));
   command.add_option("--ttft-ms", flags.ttft_ms, "target: the first token after so long at most")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-3, 1e9));
   command.add_option("--tpot-ms", flags.tpot_ms, "target: so long for each further token at most")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-3, 1e9));
 }
 
 void add_emit_options(CLI::App& command, Flags& flags) {
