@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -15,19 +14,6 @@
 
 namespace fathom::app {
 namespace {
-
-// The value of a "key<spaces>: value" line; empty if there is none.
-std::string value_of(const std::filesystem::path& path, std::string_view key) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with(key)) continue;
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const std::size_t first = line.find_first_not_of(" \t", colon + 1);
-    return first == std::string::npos ? "" : line.substr(first);
-  }
-  return "";
-}
 
 double memory_gib() {
   constexpr double kGib = 1 << 30;
@@ -41,8 +27,8 @@ double memory_gib() {
 
 plan::CpuFacts this_cpu() {
   plan::CpuFacts facts;
-  facts.title = value_of("/proc/cpuinfo", "model name");
-  if (facts.title.empty()) facts.title = "processor";
+  const auto title = base::SystemFiles("/").value_after("/proc/cpuinfo", "model name");
+  facts.title = title && !title->empty() ? *title : "processor";
   facts.isa = device::name(device::usable_isas().back());
   facts.num_cores = base::usable_cores();
   facts.memory_gib = memory_gib();
@@ -80,13 +66,12 @@ double others_share(const ProcessorUse& before, const ProcessorUse& after) {
 }
 
 std::vector<std::string> nvidia_gpu_titles() {
+  const std::string folder = "/proc/driver/nvidia/gpus/";
+  const base::SystemFiles files("/");
   std::vector<std::string> titles;
-  std::error_code error;
-  const std::filesystem::directory_iterator gpus("/proc/driver/nvidia/gpus", error);
-  if (error) return titles;
-  for (const auto& each : gpus) {
-    const std::string title = value_of(each.path() / "information", "Model");
-    if (!title.empty()) titles.push_back(title);
+  for (const std::string& gpu : files.names(folder).value_or(std::vector<std::string>())) {
+    const auto title = files.value_after(folder + gpu + "/information", "Model");
+    if (title && !title->empty()) titles.push_back(*title);
   }
   return titles;
 }

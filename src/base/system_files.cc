@@ -58,6 +58,20 @@ std::optional<std::int64_t> SystemFiles::number_after(std::string_view path,
   return std::nullopt;
 }
 
+std::optional<std::string> SystemFiles::value_after(std::string_view path,
+                                                    std::string_view key) const {
+  const auto content = text(path);
+  if (!content) return std::nullopt;
+  for (const std::string& line : lines_of(*content)) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::size_t start = line.find_first_not_of(" \t", colon + 1);
+    return start == std::string::npos ? std::string() : line.substr(start);
+  }
+  return std::nullopt;
+}
+
 std::optional<std::int64_t> SystemFiles::kibibytes_after(std::string_view path,
                                                          std::string_view key) const {
   const auto kibibytes = number_after(path, key);

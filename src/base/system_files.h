@@ -23,7 +23,9 @@ class SystemFiles {
   std::optional<std::int64_t> number(std::string_view path) const;
   // The number behind `key` in lines such as "MemTotal:  123 kB" or "oom_kill 3".
   std::optional<std::int64_t> number_after(std::string_view path, std::string_view key) const;
-  // The same, in KiB, as bytes.
+  // The text of the first line "key : value" whose key begins so.
+  std::optional<std::string> value_after(std::string_view path, std::string_view key) const;
+  // As number_after, in KiB, as bytes.
   std::optional<std::int64_t> kibibytes_after(std::string_view path, std::string_view key) const;
   // Names in a folder, sorted; nothing if it cannot be read.
   std::optional<std::vector<std::string>> names(std::string_view folder) const;

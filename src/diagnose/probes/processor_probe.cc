@@ -9,21 +9,6 @@
 namespace fathom::diagnose {
 namespace {
 
-// The value of the first "key : value" line.
-std::optional<std::string> value_after(const base::SystemFiles& files, std::string_view path,
-                                       std::string_view key) {
-  const auto text = files.text(path);
-  if (!text) return std::nullopt;
-  for (const std::string& line : base::lines_of(*text)) {
-    if (!line.starts_with(key)) continue;
-    const std::size_t colon = line.find(':');
-    if (colon == std::string::npos) continue;
-    const std::size_t start = line.find_first_not_of(" \t", colon + 1);
-    return start == std::string::npos ? std::string() : line.substr(start);
-  }
-  return std::nullopt;
-}
-
 std::optional<std::vector<NumaNodeFacts>> numa_nodes(const base::SystemFiles& files) {
   const std::string folder = "/sys/devices/system/node/";
   const auto names = files.names(folder);
@@ -54,13 +39,13 @@ std::optional<std::vector<NumaNodeFacts>> numa_nodes(const base::SystemFiles& fi
 
 ProcessorFacts probe_processor(const base::SystemFiles& files) {
   ProcessorFacts processor;
-  processor.model = value_after(files, "/proc/cpuinfo", "model name");
+  processor.model = files.value_after("/proc/cpuinfo", "model name");
   if (const auto online = files.text("/sys/devices/system/cpu/online")) {
     if (const auto cpus = parse_cpu_list(*online)) {
       processor.num_online = static_cast<std::int64_t>(cpus->size());
     }
   }
-  processor.allowed = value_after(files, "/proc/self/status", "Cpus_allowed_list");
+  processor.allowed = files.value_after("/proc/self/status", "Cpus_allowed_list");
   processor.instruction_set = std::string(device::name(device::usable_isas().back()));
   if (const auto load = files.text("/proc/loadavg")) {
     const std::vector<std::string> words = base::words_of(*load);
